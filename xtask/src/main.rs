@@ -1,1 +1,61 @@
-fn main() {}
+//! `cargo xtask …`: everything that is done to the repository, in Rust instead of shell.
+//!
+//! A module has one reason: `setup` installs what is missing, `build` makes what the browser loads, `serve`, `test`,
+//! `dist` and `check` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
+
+mod build;
+mod check;
+mod counts;
+mod dist;
+mod process;
+mod serve;
+mod setup;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// An error is one line that says what to do; nobody matches on it.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  serve [--port N] [--open]  install what is missing, build, and serve www/ on localhost
+  test [SUITE …]             every test suite, or only those named: native wasm types js page
+  build                      WebAssembly into www/pkg, npm files into www/vendor
+  dist                       the page as one static folder, dist/
+  check                      format, lints on both targets, types";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.split_first() {
+        Some((&"serve", rest)) => serve::Options::parse(rest).and_then(serve::run),
+        Some((&"test", rest)) => test::run(rest),
+        Some((&"build", [])) => build::run(),
+        Some((&"dist", [])) => dist::run(),
+        Some((&"check", [])) => check::run(),
+        None | Some((&("help" | "--help" | "-h"), _)) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => Err(format!("`cargo xtask {}` is not a command\n\n{USAGE}", args.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // `test` has already said all on its last line, which has to stay the last.
+            if !message.is_empty() {
+                eprintln!("error: {message}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository that this program was run in. Cargo says it at run time too, which holds when clones share a target folder.
+fn root() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&manifest).parent().expect("xtask lies in the repository").to_owned()
+}

@@ -1,0 +1,161 @@
+//! Every suite, one after the other, each bounded in time; the last line is the sum.
+
+use crate::counts::{Counts, Runner};
+use crate::process::{self, MINUTE, Outcome};
+use crate::{Result, build, check, root, setup};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// All suites together: CI ends a run after 90 minutes, and then nobody learns which suite it was.
+const ALL: Duration = MINUTE.saturating_mul(80);
+
+struct Suite {
+    name: &'static str,
+    runner: Runner,
+    limit: Duration,
+    command: fn() -> Result<Command>,
+}
+
+const SUITES: [Suite; 5] = [
+    Suite { name: "native", runner: Runner::Cargo, limit: MINUTE.saturating_mul(30), command: native },
+    Suite { name: "wasm", runner: Runner::Cargo, limit: MINUTE.saturating_mul(25), command: wasm },
+    Suite { name: "types", runner: Runner::Whole, limit: MINUTE.saturating_mul(3), command: types },
+    Suite { name: "js", runner: Runner::Node, limit: MINUTE.saturating_mul(5), command: js },
+    Suite { name: "page", runner: Runner::Node, limit: MINUTE.saturating_mul(20), command: page },
+];
+
+pub fn run(names: &[&str]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
+        let known = SUITES.map(|suite| suite.name).join(", ");
+        return Err(format!("there is no suite `{unknown}`: there are {known}"));
+    }
+    let chosen: Vec<&Suite> = SUITES.iter().filter(|s| names.is_empty() || names.contains(&s.name)).collect();
+    let end = Instant::now() + ALL;
+    let mut results = Vec::new();
+    // What the browser loads, for every suite of JavaScript. A failure is counted, and the other suites still run.
+    if chosen.iter().any(|suite| matches!(suite.name, "types" | "js" | "page")) {
+        let start = Instant::now();
+        println!("\n── build");
+        let built = build::run();
+        let failed = built.is_err().into();
+        results.push(("build", Counts { failed, ..Counts::default() }, start.elapsed(), built.err()));
+    }
+    for suite in chosen {
+        let start = Instant::now();
+        println!("\n── {}", suite.name);
+        let (counts, error) = run_suite(suite, end.saturating_duration_since(start));
+        results.push((suite.name, counts, start.elapsed(), error));
+    }
+
+    let mut sum = Counts::default();
+    println!();
+    for (name, counts, time, error) in results {
+        let error = error.map(|error| format!("  ({error})")).unwrap_or_default();
+        println!("{name:8} {:6.1} s  {counts}{error}", time.as_secs_f64());
+        sum += counts;
+    }
+    // The last line, which CI reads: nothing may follow it.
+    println!("{sum}");
+    if sum.failed == 0 { Ok(()) } else { Err(String::new()) }
+}
+
+/// Runs one suite and counts; an error beside the counts says what no runner counted.
+fn run_suite(suite: &Suite, remaining: Duration) -> (Counts, Option<String>) {
+    let mut counts = Counts::default();
+    let limit = suite.limit.min(remaining);
+    let outcome = (suite.command)().and_then(|mut command| {
+        process::stream(&mut command, limit, |line| {
+            println!("{line}");
+            counts.read(suite.runner, line);
+        })
+    });
+    let (succeeded, error) = match outcome {
+        Ok(Outcome::Exited(status)) if status.success() => (true, None),
+        Ok(Outcome::Exited(status)) => (false, Some(status.to_string())),
+        Ok(Outcome::TimedOut) => (false, Some(format!("stopped after {} s", limit.as_secs()))),
+        Err(error) => (false, Some(error)),
+    };
+    let judged = counts.judged(suite.runner, succeeded);
+    let silent = succeeded && counts.passed + counts.failed == 0 && judged.failed > 0;
+    let error = error.or_else(|| silent.then(|| "ran no test".to_owned()));
+    if let Some(error) = &error {
+        println!("{}: {error}", suite.name);
+    }
+    (judged, error)
+}
+
+fn native() -> Result<Command> {
+    let mut command = Command::new("cargo");
+    // All binaries, also after one has failed; doc tests come last.
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    Ok(prepared(command))
+}
+
+fn wasm() -> Result<Command> {
+    setup::wasm_target()?;
+    let wasm_bindgen = setup::wasm_bindgen()?;
+    let wasm_pack = setup::wasm_pack()?;
+    let browser = setup::browser()?;
+    let mut command = Command::new(&wasm_pack);
+    // The driver is named, or wasm-pack might fetch one that is newer than the browser.
+    command.args(["test", "--headless", "--chrome", "--chromedriver"]).arg(&browser.driver);
+    command.env("PATH", setup::path_with(&[&wasm_bindgen, &browser.chromium]));
+    // RUSTFLAGS would replace the flags of .cargo/config.toml, and SIMD with them.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    Ok(prepared(command))
+}
+
+fn types() -> Result<Command> {
+    setup::npm_packages()?;
+    Ok(check::tsc())
+}
+
+fn js() -> Result<Command> {
+    setup::npm_packages()?;
+    node_test("tests/js")
+}
+
+fn page() -> Result<Command> {
+    setup::npm_packages()?;
+    let browser = setup::browser()?;
+    let mut command = node_test("tests/page")?;
+    command.env("LORA_LAB_CHROMIUM", browser.chromium);
+    Ok(command)
+}
+
+/// `node --test` on the files of a folder. They are named one by one, since Node 20 and 22 read a folder's name differently,
+/// and run one after the other: each starts a browser and trains in it, and machines have as few as two cores.
+fn node_test(folder: &str) -> Result<Command> {
+    let mut files = Vec::new();
+    test_files(&root().join(folder), &mut files).map_err(|e| format!("cannot list {folder}: {e}"))?;
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{folder} has no *.test.js"));
+    }
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-timeout=600000"]).args(files);
+    Ok(prepared(command))
+}
+
+fn test_files(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            test_files(&path, files)?;
+        } else if name.ends_with(".test.js") || name.ends_with(".test.mjs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// In the repository; and on CI, where all must be there, a test that misses ../shared has to fail instead of being skipped.
+fn prepared(mut command: Command) -> Command {
+    command.current_dir(root());
+    if std::env::var("CI").is_ok_and(|ci| ci == "true") {
+        command.env("LORA_LAB_REQUIRE_SHARED", "1");
+    }
+    command
+}

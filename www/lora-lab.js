@@ -1,0 +1,350 @@
+/**
+ * The engine without any interface: a tiny GPT in a worker, and LoRA adapters on it. No DOM is used here.
+ *
+ *     const lab = await LoraLab.load({ model: "models/tiny/" });
+ *     await lab.attach({ rank: 8 });
+ *     for await (const { step, loss } of lab.train({ text, steps: 200 })) console.log(step, loss);
+ *     const { text } = await lab.generate("Once upon a time", { onText: (part) => write(part) });
+ */
+
+import { Client, blobWorker } from "./client.js";
+import { CODES, LabError } from "./protocol.js";
+import { BROWSERS, hasSimd } from "./simd.js";
+
+export { CODES, LabError } from "./protocol.js";
+
+/** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
+/** @typedef {import("./types.js").AdapterInfo} AdapterInfo */
+/** @typedef {import("./types.js").AttachOptions} AttachOptions */
+/** @typedef {import("./types.js").Corpus} Corpus */
+/** @typedef {import("./types.js").GenerateOptions} GenerateOptions */
+/** @typedef {import("./types.js").Generated} Generated */
+/** @typedef {import("./types.js").ModelFiles} ModelFiles */
+/** @typedef {import("./types.js").ModelInfo} ModelInfo */
+/** @typedef {import("./types.js").Plan} Plan */
+/** @typedef {import("./types.js").Progress} Progress */
+/** @typedef {import("./types.js").Saved} Saved */
+/** @typedef {import("./types.js").Step} Step */
+/** @typedef {import("./types.js").TrainOptions} TrainOptions */
+/** @typedef {{ signal?: AbortSignal }} Abortable */
+
+/**
+ * @typedef {object} LoadOptions
+ * @property {string | URL | ModelFiles} model the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files
+ * @property {(progress: Progress) => void} [onProgress]
+ * @property {(error: LabError) => void} [onRestart] the worker died and another was started in the last saved state
+ * @property {AbortSignal} [signal]
+ * @property {() => import("./client.js").WorkerLike} [createWorker]
+ * @property {number} [saveEvery] milliseconds of training between two automatic saves
+ */
+
+export class LoraLab {
+  /** @type {Client} */
+  #client;
+  /** Settles when the worker, after a death the next one, can be asked. @type {Promise<void>} */
+  #ready = Promise.resolve();
+  /** @type {string | ModelFiles} */
+  #model;
+  #createWorker;
+  #onRestart;
+  #saveEvery;
+  /** @type {Saved & { enabled: boolean, strength: number }} */
+  #saved = { adapters: [], active: undefined, merged: false, run: undefined, enabled: true, strength: 1 };
+  /** Counts the calls of train(): only the latest may step. */
+  #run = 0;
+  #disposed = false;
+
+  /** @type {ModelInfo} */
+  info;
+  /** The instruction set of the engine: "simd128", … @type {string} */
+  lanes;
+
+  /**
+   * Use LoraLab.load().
+   * @param {Client} client
+   * @param {{ info: ModelInfo, lanes: string }} loaded
+   * @param {string | ModelFiles} model
+   * @param {LoadOptions} options
+   */
+  constructor(client, { info, lanes }, model, { createWorker = blobWorker, onRestart, saveEvery = 2000 }) {
+    this.#client = client;
+    this.#model = model;
+    this.#createWorker = createWorker;
+    this.#onRestart = onRestart;
+    this.#saveEvery = saveEvery;
+    this.info = info;
+    this.lanes = lanes;
+    this.#watch(client);
+  }
+
+  /**
+   * Start a worker and load a model into it.
+   * @param {LoadOptions} options
+   */
+  static async load(options) {
+    const { onProgress, signal, createWorker = blobWorker } = options;
+    signal?.throwIfAborted();
+    if (!hasSimd()) {
+      throw new LabError(CODES.noSimd, `expected WebAssembly SIMD, which this browser lacks; it came with ${BROWSERS}`);
+    }
+    const model = resolved(options.model);
+    const client = await Client.start(createWorker, signal);
+    try {
+      const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));
+      const { result } = await client.request("load", [model], { onNote, signal });
+      signal?.throwIfAborted();
+      return new LoraLab(client, /** @type {any} */ (result), model, options);
+    } catch (error) {
+      client.close(new LabError(CODES.disposed, "loading failed"));
+      throw error;
+    }
+  }
+
+  /**
+   * What attach() would do with these options; changes nothing.
+   * @param {AttachOptions} [options]
+   * @returns {Promise<Plan>}
+   */
+  plan(options = {}) {
+    return this.#ask("plan", [options]);
+  }
+
+  /**
+   * Add a fresh adapter to the base and make it the active one. Its B is zero: nothing that the model says changes yet.
+   * @param {AttachOptions} [options]
+   * @returns {Promise<Plan>}
+   */
+  attach(options = {}) {
+    return this.#ask("attach", [options], { save: "all" });
+  }
+
+  /** @returns {Promise<AdapterInfo[]>} */
+  adapters() {
+    return this.#ask("adapters", []);
+  }
+
+  /** Make another adapter the active one. @param {string} name @returns {Promise<void>} */
+  select(name) {
+    return this.#ask("select", [name], { save: "all" });
+  }
+
+  /** Switch the active adapter off, or on again. @param {boolean} on @returns {Promise<void>} */
+  async setEnabled(on) {
+    await this.#ask("setEnabled", [on]);
+    this.#saved.enabled = on;
+  }
+
+  /** A factor on the active adapter: 0 is the base, 1 as trained. @param {number} strength @returns {Promise<void>} */
+  async setStrength(strength) {
+    await this.#ask("setStrength", [strength]);
+    this.#saved.strength = strength;
+  }
+
+  /** @param {string} from @param {string} to @returns {Promise<void>} */
+  rename(from, to) {
+    return this.#ask("rename", [from, to], { save: "all" });
+  }
+
+  /** @param {string} name @returns {Promise<void>} */
+  remove(name) {
+    return this.#ask("remove", [name], { save: "all" });
+  }
+
+  /** Fold the active adapter into the base's weights. @returns {Promise<void>} */
+  merge() {
+    return this.#ask("merge", [], { save: "all" });
+  }
+
+  /** Take it out again: the base is what it was, bit for bit. @returns {Promise<void>} */
+  unmerge() {
+    return this.#ask("unmerge", [], { save: "all" });
+  }
+
+  /** @returns {Promise<boolean>} */
+  isMerged() {
+    return this.#ask("isMerged", []);
+  }
+
+  /** The active adapter, or the one of that name, as PEFT's two files. @param {string} [name] @returns {Promise<AdapterFiles>} */
+  exportAdapter(name) {
+    return this.#ask("exportAdapter", [name]);
+  }
+
+  /**
+   * Add an adapter from PEFT's two files and make it the active one. All or nothing.
+   * @param {AdapterFiles & { name?: string }} files
+   * @returns {Promise<Plan>}
+   */
+  importAdapter({ safetensors, config, name = "default" }) {
+    return this.#ask("importAdapter", [name, safetensors, config], { save: "all" });
+  }
+
+  /**
+   * Tokenise the text and make ready for the first step; train() without a text then takes the steps. Of use where something,
+   * the held-out loss before training say, is wanted in between.
+   * @param {TrainOptions & Abortable} options
+   * @returns {Promise<Corpus>}
+   */
+  beginTraining({ signal, ...options }) {
+    if (options.ids) options.ids = Uint32Array.from(options.ids);
+    return this.#ask("beginTraining", [options], { save: "all", signal });
+  }
+
+  /**
+   * Train the active adapter: one step for each next(). Whoever stops asking has paused; breaking off keeps the state of the last
+   * step yielded. With a text (or ids) a training begins; without, the one under way goes on (after a break, beginTraining() or
+   * resume()). An abort is heard between two steps, and no step that was taken is kept back. A later train() ends an earlier one.
+   * @param {TrainOptions & Abortable} [options]
+   * @returns {AsyncGenerator<Step, void, undefined>}
+   */
+  async *train({ signal, ...options } = {}) {
+    const run = ++this.#run;
+    signal?.throwIfAborted();
+    if (options.text !== undefined || options.ids !== undefined) await this.beginTraining({ ...options, signal });
+    let savedAt = performance.now();
+    let dirty = false;
+    try {
+      while (run === this.#run) {
+        signal?.throwIfAborted();
+        const save = performance.now() - savedAt > this.#saveEvery ? "run" : undefined;
+        /** @type {Step} */
+        const step = await this.#ask("step", [], { signal, save });
+        if (save) savedAt = performance.now();
+        dirty = !save;
+        yield step;
+        if (step.done) return;
+      }
+    } finally {
+      // Not awaited: the answer to a break should not wait for a copy made only in case the worker dies.
+      if (dirty) this.#ask("save", [], { save: "all" }).catch(() => {});
+    }
+  }
+
+  /** Mean loss on the held-out share, with the adapter as it is. @param {Abortable} [options] @returns {Promise<number>} */
+  evaluate({ signal } = {}) {
+    return this.#ask("evaluate", [], { signal });
+  }
+
+  /** Whether a training is under way that train() would go on with. @returns {Promise<boolean>} */
+  isTraining() {
+    return this.#ask("isTraining", []);
+  }
+
+  /** Adapter, optimizer, position and data in one: everything that resume() needs to go on. @returns {Promise<Uint8Array>} */
+  saveState() {
+    return this.#ask("saveState", []);
+  }
+
+  /** On the same base, go back to a saved state; train() without a text goes on from there. @param {Uint8Array} bytes @returns {Promise<{ step: number, steps: number }>} */
+  resume(bytes) {
+    return this.#ask("resume", [bytes], { save: "all" });
+  }
+
+  /** The active adapter as it was when attached, and a fresh optimizer. @returns {Promise<void>} */
+  reset() {
+    return this.#ask("reset", [], { save: "all" });
+  }
+
+  /**
+   * Continue a prompt. An abort rejects with the signal's reason; what came until then has gone to `onText`.
+   * @param {string | Uint32Array | number[]} prompt
+   * @param {GenerateOptions & Abortable & { onText?: (text: string) => void }} [options]
+   * @returns {Promise<Generated>}
+   */
+  generate(prompt, { onText, signal, ...options } = {}) {
+    const onNote = onText && ((/** @type {{ data: any }} */ { data }) => onText(data));
+    return this.#ask("generate", [typeof prompt === "string" ? prompt : Uint32Array.from(prompt), options], { onNote, signal });
+  }
+
+  /** Logits (time · vocabulary) after each of the ids, with the adapter as enabled. @param {Uint32Array | number[]} ids @param {Abortable} [options] @returns {Promise<Float32Array>} */
+  logits(ids, { signal } = {}) {
+    return this.#ask("logits", [Uint32Array.from(ids)], { signal });
+  }
+
+  /** @param {string} text @returns {Promise<Uint32Array>} */
+  encode(text) {
+    return this.#ask("encode", [text]);
+  }
+
+  /** @param {Uint32Array | number[]} ids @returns {Promise<string>} */
+  decode(ids) {
+    return this.#ask("decode", [Uint32Array.from(ids)]);
+  }
+
+  /** SHA-256 over the base's weights as they lie in the worker's memory now. @returns {Promise<string>} */
+  baseDigest() {
+    return this.#ask("baseDigest", []);
+  }
+
+  /** Bytes of the engine's memory. @returns {Promise<number>} */
+  memory() {
+    return this.#ask("memory", []);
+  }
+
+  /** End the worker. Whatever is pending rejects with the code "disposed". */
+  async dispose() {
+    this.#disposed = true;
+    this.#client.close(new LabError(CODES.disposed, "this lab was disposed of"));
+  }
+
+  /**
+   * @param {string} method
+   * @param {unknown[]} args
+   * @param {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: "all" | "run" }} [options]
+   * @returns {Promise<any>}
+   */
+  async #ask(method, args, options) {
+    await this.#ready;
+    if (this.#disposed) throw new LabError(CODES.disposed, "this lab was disposed of");
+    const { result, saved } = await this.#client.request(method, args, options);
+    Object.assign(this.#saved, saved);
+    return result;
+  }
+
+  /** @param {Client} client */
+  #watch(client) {
+    client.onDeath = (error) => {
+      this.#ready = this.#restart(error);
+      // Every later request waits for it and fails as it does; without one nobody would have listened.
+      this.#ready.catch(() => {});
+    };
+  }
+
+  /**
+   * Another worker in the place of the dead one. If it dies of what it shall restore, the training under way is given up, then the adapters.
+   * @param {LabError} death
+   */
+  async #restart(death) {
+    const { adapters, run, ...rest } = this.#saved;
+    const nothing = { ...rest, active: undefined, merged: false };
+    const attempts = [this.#saved, { ...rest, adapters, run: undefined }, { ...nothing, adapters: [], run: undefined }];
+    let last = death;
+    for (const saved of attempts) {
+      if (this.#disposed) return;
+      /** @type {Client | undefined} */
+      let client;
+      try {
+        client = await Client.start(this.#createWorker);
+        await client.request("load", [this.#model]);
+        await client.request("restore", [saved]);
+        if (this.#disposed) return client.close(new LabError(CODES.disposed, "this lab was disposed of"));
+        this.#saved = saved;
+        this.#client = client;
+        this.#watch(client);
+        this.#onRestart?.(death);
+        return;
+      } catch (error) {
+        last = /** @type {LabError} */ (error);
+        client?.close(last);
+      }
+    }
+    throw new LabError(CODES.workerDied, `${death.message}; and it could not be replaced: ${last.message}`, { cause: last });
+  }
+}
+
+/** A worker from a blob has no folder of its own: a relative URL has to be resolved here. @param {LoadOptions["model"]} model */
+function resolved(model) {
+  if (typeof model !== "string" && !(model instanceof URL)) return model;
+  const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
+  return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;
+}

@@ -1,0 +1,147 @@
+/**
+ * The shapes that cross borders: types alone, nothing runs here.
+ * Names in options and results are camelCase for what PEFT and PyTorch call snake_case.
+ */
+
+/** @typedef {{ name: string, in: number, out: number }} LinearInfo a linear layer of the base, output head included */
+
+/**
+ * @typedef {object} ModelInfo
+ * @property {string} architecture
+ * @property {number} parameters all of the base, a tied head counted once
+ * @property {number} vocabulary
+ * @property {number} contextLength
+ * @property {boolean} hasTokenizer
+ * @property {number | null} endOfText
+ * @property {number} blocks
+ * @property {number} width
+ * @property {number} heads
+ * @property {LinearInfo[]} layers
+ */
+
+/**
+ * @typedef {object} AttachOptions
+ * @property {string} [name] "default" unless told otherwise
+ * @property {number} [rank]
+ * @property {number} [alpha]
+ * @property {"rank" | "sqrt-rank" | "textbook"} [scaling] alpha / rank, alpha / √rank (rsLoRA) or alpha alone
+ * @property {"all-linear" | string | string[]} [targets] PEFT's target_modules: a list, a regular expression or "all-linear"
+ * @property {string | string[]} [exclude]
+ * @property {Record<string, number>} [rankPattern]
+ * @property {Record<string, number>} [alphaPattern]
+ * @property {number[] | null} [layersToTransform]
+ * @property {number} [dropout]
+ * @property {number} [seed]
+ */
+
+/** @typedef {{ trainable: number, total: number, layers: (LinearInfo & { rank: number, parameters: number })[] }} Plan */
+
+/** @typedef {{ name: string, active: boolean, trainable: number, bytes: number, rank: number, alpha: number, layers: number }} AdapterInfo */
+
+/** @typedef {{ safetensors: Uint8Array, config: string }} AdapterFiles PEFT's adapter_model.safetensors and adapter_config.json */
+
+/**
+ * @typedef {object} TrainOptions
+ * @property {string} [text]
+ * @property {Uint32Array | number[]} [ids]
+ * @property {number} [steps]
+ * @property {number} [batchSize]
+ * @property {number} [blockSize]
+ * @property {number} [learningRate]
+ * @property {number} [minLearningRateRatio]
+ * @property {"cosine" | "constant"} [schedule]
+ * @property {number} [warmupSteps]
+ * @property {number} [weightDecay]
+ * @property {number} [beta1]
+ * @property {number} [beta2]
+ * @property {number} [epsilon]
+ * @property {number} [gradientClip] largest gradient norm; 0 switches clipping off
+ * @property {number} [accumulation] batches whose gradients are averaged into one step
+ * @property {number} [heldOut] share of the text that is never trained on
+ * @property {number} [evaluateEvery] steps between two held-out losses; 0 for never
+ * @property {number} [evaluationWindows]
+ * @property {number} [seed]
+ */
+
+/** @typedef {{ tokens: number, trainTokens: number, heldOutTokens: number }} Corpus */
+
+/**
+ * @typedef {object} Step
+ * @property {number} step 1 for the first
+ * @property {number} loss
+ * @property {number} [heldOutLoss] on the steps that evaluate
+ * @property {number} learningRate
+ * @property {number} gradNorm
+ * @property {number} tokens trained on in this step
+ * @property {number} tokensPerSecond
+ * @property {boolean} done
+ */
+
+/**
+ * @typedef {object} GenerateOptions
+ * @property {number} [maxTokens]
+ * @property {number} [temperature] 0 for greedy
+ * @property {number} [topK] 0 for off
+ * @property {number} [topP]
+ * @property {number} [repetitionPenalty]
+ * @property {number} [seed]
+ * @property {boolean} [adapter] false answers as the base does
+ * @property {boolean} [stopAtEnd] whether end-of-text ends the answer
+ */
+
+/** @typedef {{ text: string, ids: Uint32Array }} Generated what was added to the prompt */
+
+/** @typedef {{ phase: "engine" | "model" | "weights", loaded: number, total: number | undefined }} Progress */
+
+/** @typedef {{ config: string, weights: Uint8Array, tokenizer?: string }} ModelFiles */
+
+/**
+ * What a new worker needs to be where the dead one was.
+ * @typedef {object} Saved
+ * @property {({ name: string } & AdapterFiles)[]} adapters
+ * @property {string | undefined} active
+ * @property {boolean} merged
+ * @property {Uint8Array | undefined} run the training under way, as saveState() gives it
+ */
+
+/**
+ * The class that Rust exports (src/web/).
+ * @typedef {object} WasmLab
+ * @property {() => ModelInfo} info
+ * @property {(options: AttachOptions) => Plan} plan
+ * @property {(options: AttachOptions) => Plan} attach
+ * @property {() => AdapterInfo[]} adapters
+ * @property {(name: string) => void} select
+ * @property {(on: boolean) => void} setEnabled
+ * @property {(strength: number) => void} setStrength
+ * @property {(from: string, to: string) => void} rename
+ * @property {(name: string) => void} remove
+ * @property {() => void} merge
+ * @property {() => void} unmerge
+ * @property {() => boolean} isMerged
+ * @property {(name?: string) => AdapterFiles} exportAdapter
+ * @property {(name: string, safetensors: Uint8Array, config: string) => Plan} importAdapter
+ * @property {(options: TrainOptions) => Corpus} beginTraining
+ * @property {() => Step} step
+ * @property {() => number} evaluate
+ * @property {() => boolean} isTraining
+ * @property {() => Uint8Array} saveState
+ * @property {(bytes: Uint8Array) => { step: number, steps: number }} resume
+ * @property {() => void} reset
+ * @property {(prompt: string | Uint32Array, options: GenerateOptions) => void} beginGeneration
+ * @property {() => { id: number, text: string, done: boolean }} nextToken
+ * @property {(ids: Uint32Array) => Float32Array} logits
+ * @property {(text: string) => Uint32Array} encode
+ * @property {(ids: Uint32Array) => string} decode
+ * @property {() => string} baseDigest
+ * @property {() => number} memory
+ * @property {() => void} free
+ */
+
+/**
+ * @typedef {object} Engine the wasm module once it is instantiated
+ * @property {new (config: string, weights: Uint8Array, tokenizer: string | undefined) => WasmLab} Lab
+ * @property {() => string} lanes
+ */
+
+export {};

@@ -1,0 +1,327 @@
+//! Causal self-attention: `y = softmax(q·kᵀ/√head_dim + mask)·v` for each head.
+//!
+//! A block of queries goes against all the keys it may see, so that `ROWS × time` scores exist at once and the half above the
+//! diagonal is never computed. The backward pass computes the probabilities again from one number a row,
+//! the logarithm of its sum (Dao et al., FlashAttention, 2022).
+
+use super::lanes::{Lanes, Widest};
+use super::math::exp;
+use super::matmul::{Left, Output, Right, Start, multiply, pack};
+use super::vector::{maximum, sum2, update};
+
+/// Queries of one block.
+const ROWS: usize = 32;
+
+/// The sizes of a batch of sequences.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionShape {
+    pub batch: usize,
+    pub time: usize,
+    pub heads: usize,
+    pub head_dim: usize,
+}
+
+/// `qkv (batch, time, 3·heads·head_dim)`: q, k and v side by side, in each of them the heads; `y (batch, time, heads·head_dim)`;
+/// `log_sum_exp (batch, heads, time)`, for the backward pass.
+pub fn attention(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_exp: &mut [f32]) {
+    forward::<Widest>(qkv, shape, y, log_sum_exp);
+}
+
+/// With P the probabilities and `dP = dy·vᵀ`:
+/// ```text
+/// dv = Pᵀ·dy
+/// dS = P∘(dP − rowsum(dy∘y))/√head_dim
+/// dq = dS·k
+/// dk = dSᵀ·q
+/// ```
+/// `dqkv` has the shape of `qkv` and is overwritten.
+pub fn attention_backward(
+    qkv: &[f32],
+    y: &[f32],
+    log_sum_exp: &[f32],
+    dy: &[f32],
+    shape: AttentionShape,
+    dqkv: &mut [f32],
+) {
+    backward::<Widest>(qkv, y, log_sum_exp, dy, shape, dqkv);
+}
+
+/// New tokens against a cache that holds them already: `qkv (new, 3·heads·head_dim)`, of which only q is read;
+/// `keys`, `values (past + new, heads·head_dim)`; `y (new, heads·head_dim)`.
+pub fn attention_cached(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize, head_dim: usize, y: &mut [f32]) {
+    cached::<Widest>(qkv, keys, values, heads, head_dim, y);
+}
+
+fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_exp: &mut [f32]) {
+    let AttentionShape { batch, time, heads, head_dim } = shape;
+    let width = heads * head_dim;
+    debug_assert!(qkv.len() == batch * time * 3 * width && y.len() == batch * time * width);
+    debug_assert_eq!(log_sum_exp.len(), batch * heads * time);
+    let scale = 1. / (head_dim as f32).sqrt();
+    let mut scores = vec![0.; ROWS.min(time) * time];
+    for b in 0..batch {
+        for head in 0..heads {
+            let [q, k, v] = [0, 1, 2].map(|part| &qkv[b * time * 3 * width + part * width + head * head_dim..]);
+            let keys_transposed = pack::<V>(k, 1, 3 * width, head_dim, time);
+            let values = pack::<V>(v, 3 * width, 1, time, head_dim);
+            for first in (0..time).step_by(ROWS) {
+                let rows = ROWS.min(time - first);
+                let seen = first + rows;
+                let left = Left { data: &q[first * 3 * width..], stride: 3 * width };
+                let right = Right::packed::<V>(&keys_transposed, head_dim);
+                let output = Output { data: &mut scores, stride: seen };
+                multiply::<V, false>(left, right, output, [rows, head_dim, seen], scale, Start::Zero);
+                for (i, row) in scores.chunks_exact_mut(seen).take(rows).enumerate() {
+                    let (row, masked) = row.split_at_mut(first + i + 1);
+                    let max = maximum::<V>(row);
+                    update::<V>(row, |s| exp(s.sub(V::splat(max))));
+                    let sum = sum2::<V>(row, row, |p, _| p);
+                    update::<V>(row, |p| p.mul(V::splat(1. / sum)));
+                    masked.fill(0.);
+                    log_sum_exp[(b * heads + head) * time + first + i] = max + sum.ln();
+                }
+                let left = Left { data: &scores, stride: seen };
+                let right = Right::packed::<V>(&values, time);
+                let y = &mut y[(b * time + first) * width + head * head_dim..];
+                let output = Output { data: y, stride: width };
+                multiply::<V, false>(left, right, output, [rows, seen, head_dim], 1., Start::Zero);
+            }
+        }
+    }
+}
+
+fn backward<V: Lanes>(
+    qkv: &[f32],
+    y: &[f32],
+    log_sum_exp: &[f32],
+    dy: &[f32],
+    shape: AttentionShape,
+    dqkv: &mut [f32],
+) {
+    let AttentionShape { batch, time, heads, head_dim } = shape;
+    let width = heads * head_dim;
+    debug_assert!(qkv.len() == batch * time * 3 * width && dqkv.len() == qkv.len());
+    debug_assert!(y.len() == batch * time * width && dy.len() == y.len());
+    let scale = 1. / (head_dim as f32).sqrt();
+    let mut p = vec![0.; ROWS.min(time) * time];
+    let mut ds = p.clone();
+    for b in 0..batch {
+        for head in 0..heads {
+            let start = b * time * 3 * width + head * head_dim;
+            let [q, k, v] = [0, 1, 2].map(|part| &qkv[start + part * width..]);
+            let keys_transposed = pack::<V>(k, 1, 3 * width, head_dim, time);
+            let values_transposed = pack::<V>(v, 1, 3 * width, head_dim, time);
+            let keys = pack::<V>(k, 3 * width, 1, time, head_dim);
+            for first in (0..time).step_by(ROWS) {
+                let rows = ROWS.min(time - first);
+                let seen = first + rows;
+                let q = &q[first * 3 * width..];
+                let at = (b * time + first) * width + head * head_dim;
+                let (y, dy) = (&y[at..], &dy[at..]);
+
+                let right = Right::packed::<V>(&keys_transposed, head_dim);
+                let output = Output { data: &mut p, stride: seen };
+                let left = Left { data: q, stride: 3 * width };
+                multiply::<V, false>(left, right, output, [rows, head_dim, seen], scale, Start::Zero);
+                let right = Right::packed::<V>(&values_transposed, head_dim);
+                let output = Output { data: &mut ds, stride: seen };
+                let left = Left { data: dy, stride: width };
+                multiply::<V, false>(left, right, output, [rows, head_dim, seen], 1., Start::Zero);
+                for (i, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).take(rows).enumerate() {
+                    let row = i * width..i * width + head_dim;
+                    let dot = sum2::<V>(&y[row.clone()], &dy[row], |y, dy| y.mul(dy));
+                    let (p, p_masked) = p.split_at_mut(first + i + 1);
+                    let (ds, ds_masked) = ds.split_at_mut(first + i + 1);
+                    let log_sum = log_sum_exp[(b * heads + head) * time + first + i];
+                    update::<V>(p, |s| exp(s.sub(V::splat(log_sum))));
+                    let mut ds_chunks = ds.chunks_exact_mut(V::LEN);
+                    let p_chunks = p.chunks_exact(V::LEN);
+                    let p_tail = p_chunks.remainder();
+                    let f = |p: V, dp: V| p.mul(dp.sub(V::splat(dot))).mul(V::splat(scale));
+                    for (ds, p) in (&mut ds_chunks).zip(p_chunks) {
+                        f(V::load(p), V::load(ds)).store(ds);
+                    }
+                    let tail = ds_chunks.into_remainder();
+                    f(V::load_partial(p_tail, 0.), V::load_partial(tail, 0.)).store_partial(tail);
+                    p_masked.fill(0.);
+                    ds_masked.fill(0.);
+                }
+
+                let (ds, p) = (Left { data: &ds, stride: seen }, Left { data: &p, stride: seen });
+                let right = Right::packed::<V>(&keys, time);
+                let output = Output { data: &mut dqkv[start + first * 3 * width..], stride: 3 * width };
+                multiply::<V, false>(ds, right, output, [rows, seen, head_dim], 1., Start::Zero);
+                // The rows of this block's own keys are met here for the first time: they are overwritten, the earlier ones added to.
+                let queries = pack::<V>(q, 3 * width, 1, rows, head_dim);
+                let dys = pack::<V>(dy, width, 1, rows, head_dim);
+                for (part, left, panels) in [(1, ds, &queries), (2, p, &dys)] {
+                    let right = Right::packed::<V>(panels, rows);
+                    let output = Output { data: &mut dqkv[start + part * width..], stride: 3 * width };
+                    multiply::<V, true>(left, right, output, [first, rows, head_dim], 1., Start::Output);
+                    let left = Left { data: &left.data[first..], ..left };
+                    let output =
+                        Output { data: &mut dqkv[start + first * 3 * width + part * width..], stride: 3 * width };
+                    multiply::<V, true>(left, right, output, [rows, rows, head_dim], 1., Start::Zero);
+                }
+            }
+        }
+    }
+}
+
+fn cached<V: Lanes>(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize, head_dim: usize, y: &mut [f32]) {
+    let width = heads * head_dim;
+    debug_assert!(keys.len() == values.len() && y.len() * 3 == qkv.len() && keys.len() >= y.len());
+    let past = (keys.len() - y.len()) / width;
+    let scale = 1. / (head_dim as f32).sqrt();
+    let mut scores = vec![0.; keys.len() / width];
+    for (i, (qkv, y)) in qkv.chunks_exact(3 * width).zip(y.chunks_exact_mut(width)).enumerate() {
+        let scores = &mut scores[..past + i + 1];
+        for head in 0..heads {
+            let part = head * head_dim..(head + 1) * head_dim;
+            let q = &qkv[part.clone()];
+            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(width)) {
+                *score = sum2::<V>(q, &key[part.clone()], |q, k| q.mul(k)) * scale;
+            }
+            let max = maximum::<V>(scores);
+            update::<V>(scores, |s| exp(s.sub(V::splat(max))));
+            let factor = 1. / sum2::<V>(scores, scores, |p, _| p);
+            let y = &mut y[part.clone()];
+            y.fill(0.);
+            for (p, value) in scores.iter().zip(values.chunks_exact(width)) {
+                let p = V::splat(p * factor);
+                let value = &value[part.clone()];
+                let (mut y_chunks, v_chunks) = (y.chunks_exact_mut(V::LEN), value.chunks_exact(V::LEN));
+                let v_tail = v_chunks.remainder();
+                for (y, v) in (&mut y_chunks).zip(v_chunks) {
+                    p.mul_add(V::load(v), V::load(y)).store(y);
+                }
+                let tail = y_chunks.into_remainder();
+                p.mul_add(V::load_partial(v_tail, 0.), V::load_partial(tail, 0.)).store_partial(tail);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lanes::Scalar;
+    use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
+    use super::*;
+
+    /// By the definition, in double precision: y and log_sum_exp.
+    fn reference(qkv: &[f64], shape: AttentionShape) -> (Vec<f64>, Vec<f64>) {
+        let AttentionShape { batch, time, heads, head_dim } = shape;
+        let width = heads * head_dim;
+        let at = |b: usize, t: usize, part: usize, head: usize, e: usize| {
+            qkv[(b * time + t) * 3 * width + part * width + head * head_dim + e]
+        };
+        let (mut y, mut log_sum_exp) = (vec![0.; batch * time * width], Vec::new());
+        for b in 0..batch {
+            for head in 0..heads {
+                for i in 0..time {
+                    let score = |j| (0..head_dim).map(|e| at(b, i, 0, head, e) * at(b, j, 1, head, e)).sum::<f64>();
+                    let weights: Vec<f64> = (0..=i).map(|j| (score(j) / (head_dim as f64).sqrt()).exp()).collect();
+                    let sum: f64 = weights.iter().sum();
+                    log_sum_exp.push(sum.ln());
+                    for e in 0..head_dim {
+                        let value = |(j, w): (usize, &f64)| w / sum * at(b, j, 2, head, e);
+                        y[(b * time + i) * width + head * head_dim + e] = weights.iter().enumerate().map(value).sum();
+                    }
+                }
+            }
+        }
+        (y, log_sum_exp)
+    }
+
+    fn shapes() -> Vec<AttentionShape> {
+        let mut shapes = Vec::new();
+        for time in 1..20 {
+            for (batch, heads, head_dim) in [(1, 1, 1), (2, 1, 3), (1, 2, 5), (1, 1, 8), (2, 3, 4)] {
+                shapes.push(AttentionShape { batch, time, heads, head_dim });
+            }
+        }
+        for time in [31, 32, 33, 65] {
+            shapes.push(AttentionShape { batch: 1, time, heads: 1, head_dim: 7 });
+        }
+        shapes
+    }
+
+    #[test]
+    fn attention_is_the_definition_for_all_awkward_sizes() {
+        let long = AttentionShape { batch: 2, time: 130, heads: 2, head_dim: 32 };
+        for shape in shapes().into_iter().chain([long]) {
+            let AttentionShape { batch, time, heads, head_dim } = shape;
+            let qkv: Vec<f32> = noise(batch * time * 3 * heads * head_dim, 1).iter().map(|x| 2. * x).collect();
+            let (want, want_log) = reference(&doubles(&qkv), shape);
+            for attention in [forward::<Scalar>, attention] {
+                let (mut y, mut log) = (vec![f32::NAN; qkv.len() / 3], vec![f32::NAN; batch * heads * time]);
+                attention(&qkv, shape, &mut y, &mut log);
+                assert_close(&y, &want, 1e-5, &format!("{shape:?}"));
+                assert_close(&log, &want_log, 1e-5, &format!("{shape:?}: log_sum_exp"));
+            }
+        }
+    }
+
+    #[test]
+    fn attentions_gradient_is_the_numeric_one_for_all_awkward_sizes() {
+        for shape in shapes() {
+            let AttentionShape { batch, time, heads, head_dim } = shape;
+            let qkv: Vec<f32> = noise(batch * time * 3 * heads * head_dim, 2).iter().map(|x| 2. * x).collect();
+            let dy = noise(qkv.len() / 3, 3);
+            let loss = |qkv: &[f64]| reference(qkv, shape).0.iter().zip(&dy).map(|(y, &dy)| y * f64::from(dy)).sum();
+            let want = numeric_gradient(&qkv, loss);
+            type Forward = fn(&[f32], AttentionShape, &mut [f32], &mut [f32]);
+            type Backward = fn(&[f32], &[f32], &[f32], &[f32], AttentionShape, &mut [f32]);
+            let passes: [(Forward, Backward); 2] =
+                [(forward::<Scalar>, backward::<Scalar>), (attention, attention_backward)];
+            for (attention, attention_backward) in passes {
+                let (mut y, mut log) = (vec![0.; dy.len()], vec![0.; batch * heads * time]);
+                attention(&qkv, shape, &mut y, &mut log);
+                let mut dqkv = vec![f32::NAN; qkv.len()];
+                attention_backward(&qkv, &y, &log, &dy, shape, &mut dqkv);
+                assert_close(&dqkv, &want, 1e-5, &format!("{shape:?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_sequence_is_bit_identical_alone_and_in_a_batch() {
+        let shape = AttentionShape { batch: 3, time: 37, heads: 2, head_dim: 8 };
+        let (qkv, dy) = (noise(3 * 37 * 48, 4), noise(3 * 37 * 16, 5));
+        let run = |qkv: &[f32], dy: &[f32], shape: AttentionShape| {
+            let (mut y, mut log) = (vec![0.; dy.len()], vec![0.; shape.batch * 2 * 37]);
+            attention(qkv, shape, &mut y, &mut log);
+            let mut dqkv = vec![0.; qkv.len()];
+            attention_backward(qkv, &y, &log, dy, shape, &mut dqkv);
+            (y, dqkv)
+        };
+        let (y, dqkv) = run(&qkv, &dy, shape);
+        for b in 0..3 {
+            let (wide, narrow) = (b * 37 * 48..(b + 1) * 37 * 48, b * 37 * 16..(b + 1) * 37 * 16);
+            let alone = run(&qkv[wide.clone()], &dy[narrow.clone()], AttentionShape { batch: 1, ..shape });
+            assert_eq!(alone, (y[narrow].to_vec(), dqkv[wide].to_vec()));
+        }
+    }
+
+    #[test]
+    fn attention_against_a_cache_is_attention_over_the_whole() {
+        for (time, heads, head_dim) in [(1, 1, 1), (5, 2, 3), (19, 3, 8), (40, 2, 5)] {
+            let width = heads * head_dim;
+            let qkv = noise(time * 3 * width, 6);
+            let shape = AttentionShape { batch: 1, time, heads, head_dim };
+            let (want, _) = reference(&doubles(&qkv), shape);
+            let part = |part: usize| -> Vec<f32> {
+                qkv.chunks_exact(3 * width).flat_map(|row| row[part * width..][..width].to_vec()).collect()
+            };
+            let (keys, values) = (part(1), part(2));
+            for past in 0..time {
+                for until in past + 1..=time {
+                    let mut y = vec![f32::NAN; (until - past) * width];
+                    let new = &qkv[past * 3 * width..until * 3 * width];
+                    attention_cached(new, &keys[..until * width], &values[..until * width], heads, head_dim, &mut y);
+                    assert_close(&y, &want[past * width..until * width], 1e-5, "attention against a cache");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! GPT-2's activation (`gelu_new`): the tanh approximation of GELU (Hendrycks and Gimpel, 2016).
+
+use super::lanes::{Lanes, Widest};
+use super::math::sigmoid;
+use super::vector::{map, map2};
+
+/// 2·√(2/π)
+const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+const CUBIC: f32 = 0.044_715;
+
+/// `y = ½·x·(1 + tanh u)` with `u = √(2/π)·(x + 0.044715·x³)`.
+///
+/// Written as `x·σ(2u)`, which is the same and needs no tanh: `½(1 + tanh u) = σ(2u)`.
+pub fn gelu(x: &[f32], y: &mut [f32]) {
+    forward::<Widest>(x, y);
+}
+
+/// `dx = dy·(s + x·s·(1 − s)·2u′)` with `s = σ(2u)` and `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
+pub fn gelu_backward(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    backward::<Widest>(x, dy, dx);
+}
+
+fn forward<V: Lanes>(x: &[f32], y: &mut [f32]) {
+    map::<V>(x, y, |x| x.mul(sigmoid(twice_u(x))));
+}
+
+fn backward<V: Lanes>(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    map2::<V>(x, dy, dx, |x, dy| {
+        let s = sigmoid(twice_u(x));
+        let slope = V::splat(3. * CUBIC * TWICE_SQRT_2_OVER_PI).mul(x.mul(x)).add(V::splat(TWICE_SQRT_2_OVER_PI));
+        let ds = s.sub(s.mul(s)).mul(slope);
+        dy.mul(x.mul_add(ds, s))
+    });
+}
+
+#[inline(always)]
+fn twice_u<V: Lanes>(x: V) -> V {
+    let factor = V::splat(CUBIC * TWICE_SQRT_2_OVER_PI).mul_add(x.mul(x), V::splat(TWICE_SQRT_2_OVER_PI));
+    x.mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lanes::Scalar;
+    use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
+    use super::*;
+
+    fn reference(x: f64) -> f64 {
+        let u = (2. / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+        0.5 * x * (1. + u.tanh())
+    }
+
+    #[test]
+    fn gelu_is_the_formula_and_its_gradient_the_numeric_one_for_every_short_slice() {
+        for n in 0..70 {
+            let x: Vec<f32> = noise(n, 1).iter().map(|x| x * 6.).collect();
+            let dy = noise(n, 2);
+            let want: Vec<f64> = doubles(&x).into_iter().map(reference).collect();
+            let slope = numeric_gradient(&x, |x| x.iter().zip(&dy).map(|(&x, &dy)| reference(x) * f64::from(dy)).sum());
+            type Pass = (fn(&[f32], &mut [f32]), fn(&[f32], &[f32], &mut [f32]));
+            let passes: [Pass; 2] = [(forward::<Scalar>, backward::<Scalar>), (gelu, gelu_backward)];
+            for (forward, backward) in passes {
+                let (mut y, mut dx) = (vec![f32::NAN; n], vec![f32::NAN; n]);
+                forward(&x, &mut y);
+                assert_close(&y, &want, 1e-6, "gelu");
+                backward(&x, &dy, &mut dx);
+                assert_close(&dx, &slope, 2e-6, "gelu's gradient");
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_of_large_numbers_is_the_number_or_zero() {
+        let (mut y, mut dx) = ([0.; 4], [0.; 4]);
+        gelu(&[-1e4, -30., 30., 1e4], &mut y);
+        gelu_backward(&[-1e4, -30., 30., 1e4], &[1.; 4], &mut dx);
+        assert_close(&y, &[0., 0., 30., 1e4], 1e-20, "gelu");
+        assert_close(&dx, &[0., 0., 1., 1.], 1e-20, "gelu's gradient");
+    }
+}

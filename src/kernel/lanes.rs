@@ -1,0 +1,194 @@
+//! A vector of floats, so that each kernel is written once.
+//!
+//! The instruction set is chosen at compile time: a wasm module either validates with SIMD or does not load at all, so there
+//! is nothing to detect at run time. The page picks the build.
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+
+/// The widest lanes of this build.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(super) type Widest = wasm::F32x4;
+/// The widest lanes of this build.
+#[cfg(all(target_arch = "wasm32", not(target_feature = "simd128")))]
+pub(super) type Widest = Scalar;
+/// The widest lanes of this build. Sixteen floats are one AVX-512 register, eight one of AVX, four one of SSE or NEON.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) type Widest = Array<
+    {
+        if cfg!(target_feature = "avx512f") {
+            16
+        } else if cfg!(target_feature = "avx") {
+            8
+        } else {
+            4
+        }
+    },
+>;
+
+/// Name of the instruction set compiled in.
+pub const LANES: &str = if cfg!(target_feature = "relaxed-simd") {
+    "relaxed-simd"
+} else if cfg!(target_feature = "simd128") {
+    "simd128"
+} else if cfg!(target_arch = "wasm32") {
+    "scalar"
+} else {
+    "native"
+};
+
+/// No vector here is wider: room for a padded tail.
+pub(super) const MAX_LEN: usize = 16;
+
+/// `LEN` floats that are computed with at once.
+pub(super) trait Lanes: Copy {
+    const LEN: usize;
+
+    fn splat(x: f32) -> Self;
+    /// The first `LEN` of `xs`.
+    fn load(xs: &[f32]) -> Self;
+    /// Into the first `LEN` of `xs`.
+    fn store(self, xs: &mut [f32]);
+    /// # Safety
+    /// `LEN` floats are readable from `from` on; it needs no alignment.
+    unsafe fn load_from(from: *const f32) -> Self;
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    /// `self · x + y`. Rounded once where the build has a fused instruction, else twice.
+    fn mul_add(self, x: Self, y: Self) -> Self;
+    /// The smaller; a NaN in `self` stays.
+    fn min(self, other: Self) -> Self;
+    /// The larger; a NaN in `self` stays.
+    fn max(self, other: Self) -> Self;
+    /// `self` where `x ≥ limit`, else 0. (A NaN `x` keeps `self`.)
+    fn zero_below(self, x: Self, limit: Self) -> Self;
+    /// Adds the integer in the low bits of `n` to the exponent: `self · 2ⁿ` without a rounding, for
+    /// `n` as rounding leaves it behind, see [`super::math::exp`].
+    fn shift_exponent(self, n: Self) -> Self;
+    /// The sum of all lanes.
+    fn sum(self) -> f32;
+    /// The largest of all lanes.
+    fn maximum(self) -> f32;
+
+    /// At most `LEN` floats; `fill` stands for the missing ones.
+    #[inline(always)]
+    fn load_partial(xs: &[f32], fill: f32) -> Self {
+        let mut padded = [fill; MAX_LEN];
+        padded[..xs.len()].copy_from_slice(xs);
+        Self::load(&padded)
+    }
+    /// Only as many lanes as `xs` has room for.
+    #[inline(always)]
+    fn store_partial(self, xs: &mut [f32]) {
+        let mut padded = [0.; MAX_LEN];
+        self.store(&mut padded);
+        xs.copy_from_slice(&padded[..xs.len()]);
+    }
+}
+
+/// One float at a time: the reference, and the build without SIMD.
+#[cfg(any(test, all(target_arch = "wasm32", not(target_feature = "simd128"))))]
+pub(super) type Scalar = Array<1>;
+
+/// `N` floats as an array, which LLVM turns into whatever vectors the target has.
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+#[derive(Clone, Copy)]
+pub(super) struct Array<const N: usize>([f32; N]);
+
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+impl<const N: usize> Array<N> {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+impl<const N: usize> Lanes for Array<N> {
+    const LEN: usize = N;
+
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([x; N])
+    }
+    #[inline(always)]
+    fn load(xs: &[f32]) -> Self {
+        let xs = &xs[..N];
+        Self(std::array::from_fn(|i| xs[i]))
+    }
+    #[inline(always)]
+    fn store(self, xs: &mut [f32]) {
+        xs[..N].copy_from_slice(&self.0);
+    }
+    #[inline(always)]
+    unsafe fn load_from(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for `N` readable floats; read_unaligned needs no alignment.
+        Self(unsafe { from.cast::<[f32; N]>().read_unaligned() })
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |x, y| x + y)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |x, y| x - y)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |x, y| x * y)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |x, y| x / y)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
+    }
+    #[inline(always)]
+    fn mul_add(self, x: Self, y: Self) -> Self {
+        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+            Self(std::array::from_fn(|i| self.0[i].mul_add(x.0[i], y.0[i])))
+        } else {
+            // Without the instruction, f32::mul_add would be a call into libm.
+            self.mul(x).add(y)
+        }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip(other, |x, y| if y < x { y } else { x })
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |x, y| if x < y { y } else { x })
+    }
+    #[inline(always)]
+    fn zero_below(self, x: Self, limit: Self) -> Self {
+        Self(std::array::from_fn(|i| if x.0[i] < limit.0[i] { 0. } else { self.0[i] }))
+    }
+    #[inline(always)]
+    fn shift_exponent(self, n: Self) -> Self {
+        self.zip(n, |x, n| f32::from_bits(x.to_bits().wrapping_add(n.to_bits() << 23)))
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // Pairwise, as the vector builds do.
+        let mut xs = self.0;
+        let mut half = N / 2;
+        while half > 0 {
+            for i in 0..half {
+                xs[i] += xs[i + half];
+            }
+            half /= 2;
+        }
+        xs[0]
+    }
+    #[inline(always)]
+    fn maximum(self) -> f32 {
+        self.0.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+}

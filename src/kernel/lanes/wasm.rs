@@ -1,0 +1,87 @@
+//! WebAssembly's 128-bit vectors, with a fused multiply-add if the build asks for relaxed-simd.
+
+use super::Lanes;
+use core::arch::wasm32::*;
+
+#[derive(Clone, Copy)]
+pub(in crate::kernel) struct F32x4(v128);
+
+impl Lanes for F32x4 {
+    const LEN: usize = 4;
+
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self(f32x4_splat(x))
+    }
+    #[inline(always)]
+    fn load(xs: &[f32]) -> Self {
+        let xs = &xs[..Self::LEN];
+        // SAFETY: `xs` has 16 readable bytes; v128_load needs no alignment.
+        Self(unsafe { v128_load(xs.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    fn store(self, xs: &mut [f32]) {
+        let xs = &mut xs[..Self::LEN];
+        // SAFETY: `xs` has 16 writable bytes; v128_store needs no alignment.
+        unsafe { v128_store(xs.as_mut_ptr().cast(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn load_from(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for 16 readable bytes; v128_load needs no alignment.
+        Self(unsafe { v128_load(from.cast()) })
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(f32x4_add(self.0, other.0))
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(f32x4_sub(self.0, other.0))
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(f32x4_mul(self.0, other.0))
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        Self(f32x4_div(self.0, other.0))
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(f32x4_sqrt(self.0))
+    }
+    #[inline(always)]
+    fn mul_add(self, x: Self, y: Self) -> Self {
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(f32x4_relaxed_madd(self.0, x.0, y.0));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        return self.mul(x).add(y);
+    }
+    // The pseudo-minimum and -maximum are one instruction on x86; f32x4.min and .max are eight.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(f32x4_pmin(self.0, other.0))
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(f32x4_pmax(self.0, other.0))
+    }
+    #[inline(always)]
+    fn zero_below(self, x: Self, limit: Self) -> Self {
+        Self(v128_andnot(self.0, f32x4_lt(x.0, limit.0)))
+    }
+    #[inline(always)]
+    fn shift_exponent(self, n: Self) -> Self {
+        Self(i32x4_add(self.0, i32x4_shl(n.0, 23)))
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let halves = f32x4_add(self.0, i32x4_shuffle::<2, 3, 2, 3>(self.0, self.0));
+        f32x4_extract_lane::<0>(halves) + f32x4_extract_lane::<1>(halves)
+    }
+    #[inline(always)]
+    fn maximum(self) -> f32 {
+        let halves = f32x4_pmax(self.0, i32x4_shuffle::<2, 3, 2, 3>(self.0, self.0));
+        f32x4_extract_lane::<0>(halves).max(f32x4_extract_lane::<1>(halves))
+    }
+}

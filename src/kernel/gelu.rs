@@ -5,7 +5,7 @@ use super::math::sigmoid;
 use super::vector::{map, map2};
 
 /// 2·√(2/π)
-const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_2;
 const CUBIC: f32 = 0.044_715;
 
 /// `y = ½·x·(1 + tanh u)` with `u = √(2/π)·(x + 0.044715·x³)`.

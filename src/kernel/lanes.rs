@@ -6,25 +6,18 @@
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 /// The widest lanes of this build.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(super) type Widest = wasm::F32x4;
 /// The widest lanes of this build.
-#[cfg(all(target_arch = "wasm32", not(target_feature = "simd128")))]
-pub(super) type Widest = Scalar;
-/// The widest lanes of this build. Sixteen floats are one AVX-512 register, eight one of AVX, four one of SSE or NEON.
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) type Widest = Array<
-    {
-        if cfg!(target_feature = "avx512f") {
-            16
-        } else if cfg!(target_feature = "avx") {
-            8
-        } else {
-            4
-        }
-    },
->;
+#[cfg(target_arch = "x86_64")]
+pub(super) type Widest = x86::Vector;
+/// The widest lanes of this build.
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128"))))]
+pub(super) type Widest = Array<{ if cfg!(target_arch = "wasm32") { 1 } else { 4 } }>;
 
 /// Name of the instruction set compiled in.
 pub const LANES: &str = if cfg!(target_feature = "relaxed-simd") {
@@ -90,16 +83,16 @@ pub(super) trait Lanes: Copy {
     }
 }
 
-/// One float at a time: the reference, and the build without SIMD.
-#[cfg(any(test, all(target_arch = "wasm32", not(target_feature = "simd128"))))]
+/// One float at a time: the reference.
+#[cfg(test)]
 pub(super) type Scalar = Array<1>;
 
-/// `N` floats as an array, which LLVM turns into whatever vectors the target has.
-#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+/// `N` floats as an array: the reference with 1, and with 4 what LLVM turns into the vectors of a target without a module here.
+#[cfg(any(test, not(any(target_arch = "x86_64", target_feature = "simd128"))))]
 #[derive(Clone, Copy)]
 pub(super) struct Array<const N: usize>([f32; N]);
 
-#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_feature = "simd128"))))]
 impl<const N: usize> Array<N> {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
@@ -107,7 +100,7 @@ impl<const N: usize> Array<N> {
     }
 }
 
-#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+#[cfg(any(test, not(any(target_arch = "x86_64", target_feature = "simd128"))))]
 impl<const N: usize> Lanes for Array<N> {
     const LEN: usize = N;
 

@@ -87,8 +87,10 @@ export class Client {
       await new Promise((resolve, reject) => client.#expect(START, { resolve, reject }));
       return client;
     } catch (error) {
-      client.close(new LabError(CODES.workerScript, "the worker did not start"));
-      throw signal?.aborted ? signal.reason : error;
+      const { message } = /** @type {Error} */ (error);
+      const failed = new LabError(CODES.workerScript, `the worker did not start: ${message}`, { cause: error });
+      client.close(failed);
+      throw signal?.aborted ? signal.reason : failed;
     } finally {
       signal?.removeEventListener("abort", abort);
     }

@@ -1,0 +1,41 @@
+// A static server of the test's own, under a sub-path: relative URLs are proven by it, and what was asked for is recorded.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
+  ".txt": "text/plain; charset=utf-8",
+  ".wasm": "application/wasm",
+};
+
+/** @param {string} folder @param {{ path?: string, override?: (path: string) => string | undefined }} [options] */
+export async function serveFolder(folder, { path = "/some/where/", override } = {}) {
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, "http://localhost");
+    const inside = url.pathname.startsWith(path) ? normalize(url.pathname.slice(path.length)) : "..";
+    if (inside.startsWith("..")) return response.writeHead(404).end();
+    const file = inside === "." || inside === "" ? "index.html" : inside;
+    try {
+      const body = await readFile(override?.(file) ?? join(folder, file));
+      const type = TYPES[extname(file)] ?? "application/octet-stream";
+      response.writeHead(200, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-store" }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return {
+    origin,
+    url: `${origin}${path}`,
+    close() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** The loss curve, over uPlot. Knows nothing but points and colours. */
+
+/** @typedef {import("./state.js").Points} Points */
+/** @typedef {{ text: string, grid: string, quiet: string, accent: string, font: string }} Look */
+
+/**
+ * Where uPlot lies; its stylesheet has to be linked where the chart is drawn, also inside a shadow root.
+ * @param {string} file
+ */
+export const vendor = (file) => new URL(`vendor/${file}`, import.meta.url).href;
+
+/**
+ * @param {HTMLElement} host
+ * @param {() => Look} look asked when drawing, since light and dark may change
+ */
+export async function lossChart(host, look) {
+  const script = vendor("uPlot.esm.js");
+  const { default: uPlot } = /** @type {{ default: typeof import("uplot") }} */ (await import(script));
+  /** @type {import("uplot").Axis} */
+  const axis = {
+    stroke: () => look().text,
+    font: `12px ${look().font}`,
+    grid: { stroke: () => look().grid, width: 1 },
+    ticks: { show: false },
+  };
+  let steps = 1;
+  /** @type {Points} */
+  let shown = { step: [], loss: [], heldOut: [] };
+  const chart = new uPlot(
+    {
+      width: host.clientWidth || 300,
+      height: host.clientHeight || 168,
+      padding: [10, 12, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { x: { time: false, range: () => [0, steps] }, y: { range: padded } },
+      axes: [
+        { ...axis, size: 24, gap: 4, grid: { show: false }, space: 56 },
+        { ...axis, size: 38, gap: 4, space: 34 },
+      ],
+      series: [
+        {},
+        { stroke: () => look().quiet, width: 1.25, points: { show: false } },
+        { stroke: () => look().accent, width: 2.5, spanGaps: true, points: { show: true, size: 6, width: 0, fill: () => look().accent } },
+      ],
+    },
+    [[], [], []],
+    host,
+  );
+  const resized = new ResizeObserver(([entry]) => {
+    const [width, height] = [entry.contentRect.width, entry.contentRect.height].map(Math.floor);
+    if (width > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });
+  });
+  resized.observe(host);
+  return {
+    /** @param {Points} points @param {number} of steps in all */
+    draw(points, of) {
+      if (points === shown && of === steps) return;
+      shown = points;
+      steps = of;
+      chart.setData([points.step, points.loss, points.heldOut]);
+    },
+    redraw: () => chart.redraw(false, true),
+    end() {
+      resized.disconnect();
+      chart.destroy();
+    },
+  };
+}
+
+/** Some air above and below; a flat curve gets a scale too. @param {unknown} _chart @param {number | null} min @param {number | null} max @returns {[number, number]} */
+function padded(_chart, min, max) {
+  if (min === null || max === null) return [0, 1];
+  const air = Math.max((max - min) * 0.12, 0.05);
+  return [min - air, max + air];
+}

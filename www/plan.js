@@ -1,0 +1,40 @@
+/**
+ * What an adapter of a rank costs, known at once while the slider moves; the worker may be busy with a step.
+ * A test holds this to what the engine itself plans.
+ */
+
+/** @typedef {import("./types.js").LinearInfo} LinearInfo */
+/** @typedef {import("./types.js").ModelInfo} ModelInfo */
+
+/** A layer's name without its place: "h.3.attn.c_attn" is an "attn.c_attn". @param {string} name */
+export function kind(name) {
+  return name.replace(/^.*?\bh\.\d+\./, "");
+}
+
+/** The output head is no target of "all-linear", here as in PEFT. @param {string} name */
+const isHead = (name) => name === "lm_head";
+
+/** The kinds of linear layers that a model has, in their order. @param {ModelInfo} info */
+export function kinds(info) {
+  return [...new Set(info.layers.map(({ name }) => kind(name)))];
+}
+
+/** The kinds that "all-linear" means. @param {ModelInfo} info */
+export function allLinear(info) {
+  return kinds(info).filter((name) => !isHead(name));
+}
+
+/**
+ * The layers that get an adapter. A name in the list matches as a whole or as the end after a dot.
+ * @param {ModelInfo} info
+ * @param {"all-linear" | string[]} targets
+ */
+export function targeted(info, targets) {
+  if (targets === "all-linear") return info.layers.filter(({ name }) => !isHead(name));
+  return info.layers.filter(({ name }) => targets.some((target) => name === target || name.endsWith(`.${target}`)));
+}
+
+/** A is (in × rank), B is (rank × out). @param {LinearInfo[]} layers @param {number} rank */
+export function trainable(layers, rank) {
+  return layers.reduce((sum, layer) => sum + rank * (layer.in + layer.out), 0);
+}

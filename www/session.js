@@ -1,0 +1,324 @@
+/** What a reader can do, step by step with the engine: actions in, events for the reducer out. No DOM. */
+
+import { LabError, LoraLab } from "./lora-lab.js";
+import { INITIAL, canGoOn, isIdle, mainAction, reduce } from "./state.js";
+
+/** @typedef {import("./settings.js").Settings} Settings */
+/** @typedef {import("./state.js").Event} Event */
+/** @typedef {import("./state.js").Place} Place */
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./types.js").Step} Step */
+
+/** The one adapter of this page; a second name is used only while another is being checked. */
+const NAME = "default";
+const INCOMING = "incoming";
+
+export class Session {
+  /** @type {State} */
+  state = INITIAL;
+  /** @type {LoraLab | undefined} */
+  lab;
+  #options;
+  #onState;
+  /** Whether steps are being taken; the loop asks before each. */
+  #running = false;
+  /** @type {AsyncGenerator<Step, void, undefined> | undefined} */
+  #steps;
+  /** Aborts the comparison that is being written. */
+  #comparison = new AbortController();
+  #closing = new AbortController();
+  /** Settles when nothing is being written: two texts never mix. @type {Promise<void>} */
+  #pen = Promise.resolve();
+
+  /**
+   * @param {object} options
+   * @param {string} options.model
+   * @param {(id: string) => Promise<string>} options.sampleText
+   * @param {(options: import("./lora-lab.js").LoadOptions) => Promise<LoraLab>} [options.load]
+   * @param {(state: State, event: Event) => void} onState
+   */
+  constructor(options, onState) {
+    this.#options = options;
+    this.#onState = onState;
+  }
+
+  /** @param {Event} event */
+  dispatch(event) {
+    this.state = reduce(this.state, event);
+    this.#onState(this.state, event);
+  }
+
+  /** Fetch the model and let it tell its first story. */
+  async open() {
+    const { model, load = (options) => LoraLab.load(options) } = this.#options;
+    this.dispatch({ type: "loading" });
+    let baseBytes = 0;
+    const opened = await this.#try("page", async () => {
+      this.lab = await load({
+        model,
+        signal: this.#closing.signal,
+        onProgress: (progress) => {
+          if (progress.phase === "weights") baseBytes = progress.loaded;
+          this.dispatch({ type: "progress", progress });
+        },
+      });
+      this.dispatch({ type: "loaded", info: this.lab.info, lanes: this.lab.lanes, baseBytes });
+      return true;
+    });
+    if (!opened) return;
+    await this.choose(this.state.settings.sample);
+    await this.compare();
+    await this.recompute();
+  }
+
+  close() {
+    this.#running = false;
+    this.#closing.abort();
+    this.#comparison.abort();
+    return this.lab?.dispose();
+  }
+
+  /** @param {Partial<Settings>} settings */
+  set(settings) {
+    this.dispatch({ type: "settings", settings });
+  }
+
+  /** Take a sample's text, or the reader's own. @param {string} id */
+  async choose(id) {
+    this.set({ sample: id });
+    if (id === "own") return this.dispatch({ type: "corpus", id, text: this.state.own, name: "" });
+    await this.#try("data", async () => {
+      const text = await this.#options.sampleText(id);
+      // A click on another sample may have been faster than the network.
+      if (this.state.settings.sample === id) this.dispatch({ type: "corpus", id, text, name: "" });
+    });
+  }
+
+  /** @param {string} text @param {string} [name] of the file it comes from */
+  useText(text, name = "") {
+    this.set({ sample: "own" });
+    this.dispatch({ type: "corpus", id: "own", text, name });
+  }
+
+  /** Take a text that has yet to be read from a file. @param {() => Promise<{ text: string, name: string }>} read */
+  async useFile(read) {
+    await this.#try("data", async () => {
+      const { text, name } = await read();
+      this.useText(text, name);
+    });
+  }
+
+  /** The big button: train, pause, resume. */
+  async act() {
+    if (this.state.phase === "training") return this.pause();
+    if (mainAction(this.state) !== "none") await this.train();
+  }
+
+  /** Steps until the last one or a pause. */
+  async train() {
+    if (!isIdle(this.state)) return;
+    await this.#try("train", async () => {
+      this.#running = true;
+      if (!canGoOn(this.state)) await this.#begin();
+      this.dispatch({ type: "training" });
+      while (this.#running) {
+        const step = await this.#step();
+        if (!step) break;
+        // The reader sees the voice change while the loss falls; the last text is written below.
+        if (step.heldOutLoss !== undefined && !step.done) await this.#write("after");
+      }
+      this.dispatch({ type: this.#isDone() ? "finished" : "paused" });
+    });
+    this.#running = false;
+    await this.#rest();
+  }
+
+  /** Acts before the next step. */
+  pause() {
+    this.#running = false;
+    this.#comparison.abort();
+  }
+
+  /** One single step. */
+  async step() {
+    if (!isIdle(this.state)) return;
+    await this.#try("train", async () => {
+      if (!canGoOn(this.state)) await this.#begin();
+      this.dispatch({ type: "training" });
+      await this.#step();
+      this.dispatch({ type: this.#isDone() ? "finished" : "paused" });
+    });
+    await this.#rest();
+  }
+
+  /** Forget the adapter. The base has nothing to forget. */
+  async reset() {
+    if (!isIdle(this.state)) return;
+    this.#comparison.abort();
+    await this.#try("train", async () => {
+      await this.#forget();
+      this.dispatch({ type: "reset" });
+    });
+  }
+
+  /** Both texts from one prompt and one seed. What is there already for these very settings stays. */
+  async compare() {
+    if (!this.lab) return;
+    this.#comparison.abort();
+    await this.#try("compare", async () => {
+      await this.#write("before");
+      if (this.state.adapter) await this.#write("after");
+    });
+  }
+
+  /** @param {number} strength */
+  async setStrength(strength) {
+    this.set({ strength });
+    await this.#try("compare", async () => this.lab?.setStrength(strength));
+    await this.compare();
+  }
+
+  /** Ask the engine for the base's digest, anew. */
+  async recompute() {
+    const { lab } = this;
+    if (!lab) return;
+    this.dispatch({ type: "checking" });
+    await this.#try("page", async () => {
+      const [digest, memory] = await Promise.all([lab.baseDigest(), lab.memory()]);
+      this.dispatch({ type: "digest", digest, memory });
+    });
+  }
+
+  /** @returns {Promise<import("./types.js").AdapterFiles | undefined>} */
+  async saveAdapter() {
+    return this.#try("adapter", async () => this.lab?.exportAdapter(NAME));
+  }
+
+  /** Take an adapter from files. One that cannot be used leaves the old one in place. @param {() => Promise<import("./types.js").AdapterFiles>} read */
+  async loadAdapter(read) {
+    const { lab } = this;
+    if (!lab || !isIdle(this.state)) return;
+    this.#comparison.abort();
+    const taken = await this.#try("adapter", async () => {
+      const files = await read();
+      await lab.importAdapter({ ...files, name: INCOMING });
+      await this.#forget();
+      await lab.rename(INCOMING, NAME);
+      this.dispatch({ type: "imported", adapter: await this.#adapter("file") });
+      return true;
+    });
+    if (taken) await this.compare();
+  }
+
+  /** A fresh adapter, the text in tokens, and the loss before anything is learnt. */
+  async #begin() {
+    const { lab, state } = this;
+    const { settings, corpus } = state;
+    if (!lab || !corpus?.text.trim()) throw new LabError("text-empty", "expected a text to train on, got nothing");
+    this.dispatch({ type: "starting" });
+    const { rank, alpha, targets, seed, steps, batchSize, blockSize, learningRate } = settings;
+    // The new one first: if its settings are refused, the old one is still there.
+    await lab.attach({ name: INCOMING, rank, alpha, targets, seed });
+    try {
+      const tokens = await lab.beginTraining({ text: corpus.text, steps, batchSize, blockSize, learningRate, seed });
+      const heldOut = await lab.evaluate();
+      await this.#forget();
+      await lab.rename(INCOMING, NAME);
+      await lab.setStrength(settings.strength);
+      this.dispatch({ type: "begun", settings, corpus: tokens, heldOut, adapter: await this.#adapter("trained") });
+    } catch (error) {
+      await lab.remove(INCOMING).catch(() => {});
+      if (this.state.adapter) await lab.select(NAME).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** @returns {Promise<Step | undefined>} */
+  async #step() {
+    this.#steps ??= this.lab?.train();
+    const start = performance.now();
+    const next = await this.#steps?.next();
+    if (!next?.value) return undefined;
+    this.dispatch({ type: "step", step: next.value, seconds: (performance.now() - start) / 1000 });
+    return next.value;
+  }
+
+  #isDone() {
+    const { run } = this.state;
+    return run !== undefined && run.step >= run.settings.steps;
+  }
+
+  /** After the steps: the texts and the digest as they are now. */
+  async #rest() {
+    if (this.#closing.signal.aborted) return;
+    await this.compare();
+    await this.recompute();
+  }
+
+  async #forget() {
+    this.#steps = undefined;
+    const adapters = (await this.lab?.adapters()) ?? [];
+    if (adapters.some(({ name }) => name === NAME)) await this.lab?.remove(NAME);
+  }
+
+  /** @param {"trained" | "file"} source @returns {Promise<import("./state.js").Adapter>} */
+  async #adapter(source) {
+    const adapters = (await this.lab?.adapters()) ?? [];
+    const adapter = adapters.find(({ name }) => name === NAME);
+    if (!adapter) throw new LabError("internal", `expected the adapter ${NAME}, got ${adapters.map(({ name }) => name)}`);
+    const { bytes, trainable, rank } = adapter;
+    return { source, bytes, trainable, rank };
+  }
+
+  /** One side of the comparison, after whatever is being written now. @param {"before" | "after"} side */
+  #write(side) {
+    const written = this.#pen.then(() => this.#stream(side));
+    this.#pen = written.catch(() => {});
+    return written;
+  }
+
+  /** @param {"before" | "after"} side */
+  async #stream(side) {
+    const { settings, run, adapter } = this.state;
+    const { prompt, temperature, maxTokens, textSeed, strength } = settings;
+    const sampling = { temperature, maxTokens, seed: textSeed };
+    const voice = side === "after" ? [strength, adapter?.source, run?.step, run?.settings] : [];
+    const key = JSON.stringify([prompt, sampling, voice]);
+    if (this.state[side].key === key) return;
+    this.#comparison = new AbortController();
+    const { signal } = this.#comparison;
+    this.dispatch({ type: "writing", side, key });
+    let whole = false;
+    try {
+      const onText = (/** @type {string} */ text) => {
+        if (!signal.aborted) this.dispatch({ type: "text", side, text });
+      };
+      await this.lab?.generate(prompt, { ...sampling, adapter: side === "after", signal, onText });
+      whole = true;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      this.dispatch({ type: "written", side, whole });
+    }
+  }
+
+  /**
+   * Do it, or tell the reader at that place why not. The page goes on either way.
+   * @template T
+   * @param {Place} place
+   * @param {() => Promise<T>} action
+   * @returns {Promise<T | undefined>}
+   */
+  async #try(place, action) {
+    try {
+      return await action();
+    } catch (error) {
+      if (this.#closing.signal.aborted) return undefined;
+      const { code = "internal", message = String(error) } = /** @type {{ code?: string, message?: string }} */ (Object(error));
+      // A generator that has thrown is finished; the engine may well go on with the run.
+      this.#steps = undefined;
+      this.dispatch({ type: "failed", problem: { place, code: String(code), message } });
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,232 @@
+/** The page's whole state and the one pure function that changes it. Knows neither DOM nor engine. */
+
+import { DEFAULTS, sameTraining } from "./settings.js";
+
+/** @typedef {import("./settings.js").Settings} Settings */
+/** @typedef {import("./types.js").Corpus} Corpus */
+/** @typedef {import("./types.js").ModelInfo} ModelInfo */
+/** @typedef {import("./types.js").Progress} Progress */
+/** @typedef {import("./types.js").Step} Step */
+
+/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "adapter"} Place */
+/** @typedef {{ place: Place, code: string, message: string }} Problem */
+/** The curve: one entry for each step, null where a step did not evaluate. @typedef {{ step: number[], loss: (number | null)[], heldOut: (number | null)[] }} Points */
+
+/**
+ * @typedef {object} Run a training
+ * @property {Settings} settings those it was begun with
+ * @property {string} text what it trains on
+ * @property {Corpus} corpus
+ * @property {Points} points
+ * @property {number} step
+ * @property {number} firstHeldOut
+ * @property {number} heldOut the latest
+ * @property {number} tokensPerSecond smoothed
+ * @property {number} secondsPerStep smoothed, by the reader's clock
+ */
+
+/** @typedef {{ text: string, writing: boolean, key: string, step: number }} Writing a text of the model, for which settings (key) and after how many steps */
+/** @typedef {{ source: "trained" | "file", bytes: number, trainable: number, rank: number }} Adapter */
+
+/**
+ * @typedef {object} State
+ * @property {"idle" | "loading" | "ready" | "starting" | "training" | "paused" | "done" | "broken"} phase
+ * @property {Progress | undefined} progress
+ * @property {ModelInfo | undefined} info
+ * @property {string} lanes
+ * @property {number} baseBytes of the base's weights as downloaded
+ * @property {number} memory
+ * @property {Settings} settings
+ * @property {{ id: string, text: string, name: string } | undefined} corpus
+ * @property {string} own the reader's own text
+ * @property {Run | undefined} run
+ * @property {Adapter | undefined} adapter
+ * @property {Writing} before
+ * @property {Writing} after
+ * @property {{ first: string, now: string, checks: number, checking: boolean }} digest
+ * @property {Problem | undefined} problem
+ * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
+ */
+
+/**
+ * @typedef {{ type: "loading" }
+ *   | { type: "progress", progress: Progress }
+ *   | { type: "loaded", info: ModelInfo, lanes: string, baseBytes: number }
+ *   | { type: "settings", settings: Partial<Settings> }
+ *   | { type: "corpus", id: string, text: string, name: string }
+ *   | { type: "starting" }
+ *   | { type: "begun", settings: Settings, corpus: Corpus, heldOut: number, adapter: Adapter }
+ *   | { type: "training" }
+ *   | { type: "step", step: Step, seconds: number }
+ *   | { type: "paused" }
+ *   | { type: "finished" }
+ *   | { type: "reset" }
+ *   | { type: "imported", adapter: Adapter }
+ *   | { type: "writing", side: "before" | "after", key: string }
+ *   | { type: "text", side: "before" | "after", text: string }
+ *   | { type: "written", side: "before" | "after", whole: boolean }
+ *   | { type: "checking" }
+ *   | { type: "digest", digest: string, memory: number }
+ *   | { type: "failed", problem: Problem }
+ *   | { type: "dismissed" }} Event
+ */
+
+/** @type {Writing} */
+const BLANK = { text: "", writing: false, key: "", step: 0 };
+
+/** @type {State} */
+export const INITIAL = {
+  phase: "idle",
+  progress: undefined,
+  info: undefined,
+  lanes: "",
+  baseBytes: 0,
+  memory: 0,
+  settings: DEFAULTS,
+  corpus: undefined,
+  own: "",
+  run: undefined,
+  adapter: undefined,
+  before: BLANK,
+  after: BLANK,
+  digest: { first: "", now: "", checks: 0, checking: false },
+  problem: undefined,
+  status: { key: "status.idle", values: {} },
+};
+
+/** @param {State} state @param {Event} event @returns {State} */
+export function reduce(state, event) {
+  switch (event.type) {
+    case "loading":
+      return { ...state, phase: "loading", problem: undefined, status: { key: "status.loading", values: {} } };
+    case "progress":
+      return { ...state, progress: event.progress };
+    case "loaded": {
+      const { info, lanes, baseBytes } = event;
+      return { ...state, phase: "ready", info, lanes, baseBytes, progress: undefined, status: { key: "status.ready", values: {} } };
+    }
+    case "settings":
+      return { ...state, settings: { ...state.settings, ...event.settings } };
+    case "corpus": {
+      const { id, text, name } = event;
+      return { ...state, corpus: { id, text, name }, own: id === "own" ? text : state.own, problem: without(state.problem, "data") };
+    }
+    case "starting":
+      return { ...state, phase: "starting", problem: without(state.problem, "train"), status: { key: "status.starting", values: {} } };
+    case "begun":
+      return { ...state, run: begun(event, state.corpus?.text ?? ""), adapter: event.adapter, after: BLANK };
+    case "training":
+      return { ...state, phase: "training", problem: without(state.problem, "train"), status: { key: "status.training", values: {} } };
+    case "step":
+      return state.run ? { ...state, run: stepped(state.run, event.step, event.seconds) } : state;
+    case "paused":
+      return { ...state, phase: state.run ? "paused" : "ready", status: { key: state.run ? "status.paused" : "status.ready", values: { step: state.run?.step ?? 0 } } };
+    case "finished":
+      return { ...state, phase: "done", status: { key: "status.done", values: { before: state.run?.firstHeldOut ?? 0, after: state.run?.heldOut ?? 0 } } };
+    case "reset":
+      return { ...state, phase: "ready", run: undefined, adapter: undefined, after: BLANK, problem: without(state.problem, "train"), status: { key: "status.reset", values: {} } };
+    case "imported":
+      return { ...state, phase: "ready", run: undefined, adapter: event.adapter, after: BLANK, problem: undefined, status: { key: "status.imported", values: {} } };
+    case "writing":
+      return { ...state, [event.side]: { text: "", writing: true, key: event.key, step: state.run?.step ?? 0 }, problem: without(state.problem, "compare") };
+    case "text":
+      return { ...state, [event.side]: { ...state[event.side], text: state[event.side].text + event.text } };
+    case "written": {
+      // A text that was cut short stands for no settings: whoever asks next gets it written from the start.
+      const writing = state[event.side];
+      return { ...state, [event.side]: { ...writing, writing: false, key: event.whole ? writing.key : "" } };
+    }
+    case "checking":
+      return { ...state, digest: { ...state.digest, checking: true } };
+    case "digest": {
+      const { first, checks } = state.digest;
+      return { ...state, memory: event.memory, digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
+    }
+    case "failed":
+      return failed(state, event.problem);
+    case "dismissed":
+      return { ...state, problem: undefined };
+  }
+}
+
+/** @param {Problem | undefined} problem @param {Place} place */
+function without(problem, place) {
+  return problem?.place === place ? undefined : problem;
+}
+
+/** @param {Extract<Event, { type: "begun" }>} event @param {string} text @returns {Run} */
+function begun({ settings, corpus, heldOut }, text) {
+  const points = { step: [0], loss: [null], heldOut: [heldOut] };
+  return { settings, text, corpus, points, step: 0, firstHeldOut: heldOut, heldOut, tokensPerSecond: 0, secondsPerStep: 0 };
+}
+
+/** @param {Run} run @param {Step} step @param {number} seconds @returns {Run} */
+function stepped(run, step, seconds) {
+  // After a worker's death the run goes on from its last saved step: what was drawn beyond it did not last.
+  const kept = run.points.step.findIndex((at) => at >= step.step);
+  /** @template T @param {T[]} list @param {T} last */
+  const grown = (list, last) => [...(kept < 0 ? list : list.slice(0, kept)), last];
+  /** The first measure stands for itself; later ones move it slowly. @param {number} old @param {number} now */
+  const smooth = (old, now) => (old ? old + 0.15 * (now - old) : now);
+  return {
+    ...run,
+    step: step.step,
+    heldOut: step.heldOutLoss ?? run.heldOut,
+    tokensPerSecond: smooth(run.tokensPerSecond, step.tokensPerSecond),
+    secondsPerStep: smooth(run.secondsPerStep, seconds),
+    points: {
+      step: grown(run.points.step, step.step),
+      loss: grown(run.points.loss, step.loss),
+      heldOut: grown(run.points.heldOut, step.heldOutLoss ?? null),
+    },
+  };
+}
+
+/** @param {State} state @param {Problem} problem @returns {State} */
+function failed(state, problem) {
+  const broken = problem.place === "page";
+  const interrupted = state.phase === "training" || state.phase === "starting";
+  const phase = broken ? "broken" : interrupted ? (state.run ? "paused" : "ready") : state.phase;
+  // A failed check leaves the last digest standing; a text that broke off is no longer being written.
+  return {
+    ...state,
+    phase,
+    problem,
+    progress: undefined,
+    before: { ...state.before, writing: false },
+    after: { ...state.after, writing: false },
+    digest: { ...state.digest, checking: false },
+    status: { key: "status.failed", values: {} },
+  };
+}
+
+/** What the one big button does now. @param {State} state @returns {"none" | "train" | "again" | "pause" | "resume"} */
+export function mainAction(state) {
+  switch (state.phase) {
+    case "ready":
+      return state.corpus?.text ? "train" : "none";
+    case "training":
+      return "pause";
+    case "paused":
+      return canGoOn(state) ? "resume" : "again";
+    case "done":
+      return "again";
+    default:
+      return "none";
+  }
+}
+
+/** Whether the run at hand is still the experiment that the settings describe. @param {State} state */
+export function canGoOn({ phase, run, settings, corpus }) {
+  return phase === "paused" && run !== undefined && run.text === corpus?.text && sameTraining(run.settings, settings);
+}
+
+/** Settings of a training may change unless one is under way. @param {State} state */
+export function isIdle({ phase }) {
+  return phase === "ready" || phase === "paused" || phase === "done";
+}
+
+/** Seconds until the last step, or undefined before a step has been measured. @param {State} state */
+export function secondsLeft({ run }) {
+  return run?.secondsPerStep ? (run.settings.steps - run.step) * run.secondsPerStep : undefined;
+}

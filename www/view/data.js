@@ -1,0 +1,72 @@
+/** Step 1: the text to learn from. */
+
+import { readText } from "../files.js";
+import { isIdle } from "../state.js";
+import { attribute, droppable, h, show, text, uniqueId } from "./dom.js";
+import { fileButton, problemBox } from "./controls.js";
+
+/** @typedef {import("./part.js").Part} Part */
+
+const EXCERPT = 420;
+
+/** @param {import("./part.js").Context} context @param {string[]} samples ids @returns {Part} */
+export function dataView({ words, session }, samples) {
+  const { t } = words;
+  const group = uniqueId();
+  const radios = [...samples, "own"].map((id) => {
+    const input = h("input", { type: "radio", name: group, value: id, change: () => session.choose(id) });
+    const label = h("label", { class: "choice" }, input,
+      h("span", { class: "name" }, t(`sample.${id}`)), h("span", { class: "about" }, t(`sample.${id}.about`)));
+    return { id, input, label };
+  });
+  const choices = h("fieldset", { class: "choices" }, h("legend", { class: "sr" }, t("data.samples")), ...radios.map(({ label }) => label));
+
+  const ownId = uniqueId();
+  const area = h("textarea", { id: ownId, rows: 7, placeholder: t("data.own.placeholder"), spellcheck: "false", input: () => session.useText(area.value) });
+  const take = (/** @type {File[]} */ [file]) => session.useFile(async () => ({ text: await readText(file), name: file.name }));
+  const open = fileButton(t("data.file"), { accept: ".txt,.md,text/*", class: "quiet" }, take);
+  const own = h("div", { class: "own" }, h("label", { for: ownId, class: "small" }, t("data.own")), area, open.root);
+
+  const excerpt = h("blockquote", { class: "excerpt", lang: "" });
+  const size = h("p", { class: "small muted" });
+  const preview = h("figure", { class: "preview" }, h("figcaption", { class: "small muted" }, t("data.excerpt")), excerpt);
+  const problem = problemBox("data", words, () => session.dispatch({ type: "dismissed" }));
+  const drop = h("p", { class: "drop", "aria-hidden": "true" }, t("data.drop"));
+  const root = h("section", { class: "card data", part: "data" }, choices, own, preview, size, problem.root, drop);
+  droppable(root, (files) => {
+    if (isIdle(session.state)) take(files);
+  });
+
+  /** Counting words of a long text takes a moment: only when it is another. */
+  let counted = { text: "", label: "" };
+  /** @param {string} corpus */
+  const label = (corpus) => {
+    if (corpus !== counted.text) {
+      const count = corpus.match(/\S+/g)?.length ?? 0;
+      counted = { text: corpus, label: t("data.size", { size: words.bytes(new Blob([corpus]).size), count }) };
+    }
+    return counted.label;
+  };
+
+  return {
+    root,
+    render(state) {
+      const idle = isIdle(state);
+      const isOwn = state.settings.sample === "own";
+      for (const { id, input, label } of radios) {
+        input.checked = state.settings.sample === id;
+        attribute(label, "data-checked", input.checked);
+      }
+      choices.disabled = !idle;
+      area.disabled = !idle;
+      open.render(idle);
+      show(own, isOwn);
+      show(preview, !isOwn);
+      const corpus = state.corpus?.text ?? "";
+      if (isOwn && area.value !== corpus) area.value = corpus;
+      if (!isOwn) text(excerpt, corpus.slice(0, EXCERPT));
+      text(size, corpus ? label(corpus) : t("data.empty"));
+      problem.render(state);
+    },
+  };
+}

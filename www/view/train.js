@@ -1,0 +1,159 @@
+/** Step 2: the adapter's size, the training, its curve. */
+
+import { lossChart } from "../chart.js";
+import { allLinear, kinds, targeted, trainable } from "../plan.js";
+import { canGoOn, isIdle, mainAction, secondsLeft } from "../state.js";
+import { button, numberField, problemBox, slider } from "./controls.js";
+import { attribute, h, show, text, variable } from "./dom.js";
+
+/** @typedef {import("./controls.js").Numeric} Numeric */
+
+/** @type {Numeric[]} */
+const MORE = ["alpha", "learningRate", "steps", "batchSize", "blockSize", "seed"];
+
+/** @param {import("./part.js").Context} context @param {() => import("../chart.js").Look} look @returns {import("./part.js").Part & { restyle: () => void }} */
+export function trainView({ words, session }, look) {
+  const { t } = words;
+  const rank = slider("rank", t("train.rank"), t("train.rank.about"), words, (value) => session.set({ rank: value }));
+  const share = h("span", { class: "share" });
+  const count = h("span", { class: "small muted" });
+  const bar = h("div", { class: "bar", role: "img" }, h("span", {}));
+  const parameters = h("div", { class: "parameters", "data-test": "parameters" }, h("p", {}, share, count), bar);
+
+  const main = button(t("train.train"), () => session.act(), { class: "primary" });
+  const step = button(t("train.step"), () => session.step(), { title: t("train.step.title") });
+  const reset = button(t("train.reset"), () => session.reset(), { class: "quiet", title: t("train.reset.title") });
+  const actions = h("div", { class: "actions" }, main.root, step.root, reset.root);
+  const changed = h("p", { class: "small muted" }, t("train.changed"));
+  const progress = h("div", { class: "progress", role: "progressbar", "aria-label": t("train.progress"), "aria-valuemin": 0 }, h("span", {}));
+
+  const heldOut = stat(t("train.heldOut"));
+  const at = stat(t("train.stepOf", { steps: 0 }));
+  const speed = stat(t("train.speed"));
+  const left = stat(t("train.left"));
+  const stats = h("dl", { class: "stats" }, heldOut.root, at.root, speed.root, left.root);
+
+  const canvas = h("div", { class: "canvas", role: "img" });
+  const empty = h("p", { class: "empty small muted" }, t("train.chart.empty"));
+  const legend = h("p", { class: "legend small" },
+    h("span", { class: "quiet-line" }, t("train.legend.loss")), h("span", { class: "accent-line" }, t("train.legend.heldOut")));
+  const curve = h("div", { class: "curve" }, canvas, empty, legend);
+
+  const fields = MORE.map((name) => ({
+    name,
+    field: numberField(name, t(`train.${name}`), t(`train.${name}.about`), (value) => session.set({ [name]: value })),
+  }));
+  const targets = h("fieldset", { class: "targets" }, h("legend", {}, t("train.targets")));
+  const more = h("details", { class: "more" }, h("summary", {}, t("train.more")),
+    h("div", { class: "fields" }, ...fields.map(({ field }) => field.root)), targets);
+
+  const problem = problemBox("train", words, () => session.dispatch({ type: "dismissed" }));
+  const root = h("section", { class: "card train", part: "train" },
+    rank.root, parameters, actions, changed, problem.root, progress, stats, curve, more);
+
+  /** @type {Awaited<ReturnType<typeof lossChart>> | undefined} */
+  let chart;
+  let ended = false;
+  lossChart(canvas, look).then((made) => {
+    if (ended) return made.end();
+    chart = made;
+    draw(session.state);
+  });
+  /** @param {import("../state.js").State} state */
+  const draw = ({ run, settings }) => chart?.draw(run?.points ?? NO_POINTS, run?.settings.steps ?? settings.steps);
+
+  /** One box for each kind of linear layer, once the model is known. @type {Map<string, HTMLInputElement>} */
+  const boxes = new Map();
+  /** @param {import("../types.js").ModelInfo} info */
+  const offer = (info) => {
+    const chosen = () => {
+      const names = [...boxes].filter(([, box]) => box.checked).map(([name]) => name);
+      const all = allLinear(info);
+      const isAll = names.length === all.length && all.every((name) => names.includes(name));
+      // With the last box unticked there is nothing to train: it is ticked again by the next render.
+      session.set(names.length ? { targets: isAll ? "all-linear" : names } : {});
+    };
+    for (const name of kinds(info)) {
+      const box = h("input", { type: "checkbox", name, change: chosen });
+      const key = `target.${name}`;
+      boxes.set(name, box);
+      targets.append(h("label", {}, box, h("code", {}, name), h("span", { class: "about" }, words.has(key) ? t(key) : "")));
+    }
+  };
+
+  return {
+    root,
+    restyle: () => chart?.redraw(),
+    render(state) {
+      const { info, settings, run } = state;
+      const idle = isIdle(state);
+      const open = idle || !info;
+      rank.render(settings.rank, open);
+      for (const { name, field } of fields) field.render(settings[name], open);
+      targets.disabled = !open;
+      if (info) {
+        if (!boxes.size) offer(info);
+        const layers = targeted(info, settings.targets);
+        for (const [name, box] of boxes) {
+          box.checked = layers.some((layer) => layer.name === name || layer.name.endsWith(`.${name}`));
+          attribute(/** @type {HTMLElement} */ (box.parentElement), "data-checked", box.checked);
+        }
+        const learns = trainable(layers, settings.rank);
+        const total = info.parameters;
+        text(share, words.percent(learns / total));
+        text(count, t("train.parameters", { trainable: learns, total }));
+        attribute(bar, "aria-label", t("train.bar", { share: words.percent(learns / total) }));
+        variable(bar, "--share", Math.min(1, learns / total));
+      }
+
+      const action = mainAction(state);
+      main.render(action !== "none", state.phase === "starting" ? t("train.starting") : t(action === "none" ? "train.train" : `train.${action}`));
+      attribute(main.root, "data-action", action);
+      step.render(idle && Boolean(state.corpus?.text));
+      reset.render(idle && Boolean(state.adapter));
+      show(changed, idle && state.phase === "paused" && !canGoOn(state));
+      problem.render(state);
+
+      const steps = run?.settings.steps ?? settings.steps;
+      const done = run?.step ?? 0;
+      attribute(progress, "aria-valuemax", steps);
+      attribute(progress, "aria-valuenow", done);
+      attribute(progress, "aria-valuetext", t("train.progress.text", { step: done, steps }));
+      variable(progress, "--share", done / steps);
+      const seconds = secondsLeft(state);
+      heldOut.render(run ? words.fixed(run.heldOut, 2) : NOTHING);
+      at.render(words.number(done), t("train.stepOf", { steps }));
+      speed.render(run?.tokensPerSecond ? words.number(run.tokensPerSecond) : NOTHING);
+      left.render(seconds === undefined ? NOTHING : words.duration(seconds));
+
+      show(empty, !run);
+      attribute(curve, "data-empty", !run);
+      attribute(canvas, "aria-label", run
+        ? t("train.chart.summary", { before: words.fixed(run.firstHeldOut, 2), now: words.fixed(run.heldOut, 2), step: run.step })
+        : t("train.chart"));
+      draw(state);
+    },
+    end() {
+      ended = true;
+      chart?.end();
+    },
+  };
+}
+
+/** @type {import("../state.js").Points} */
+const NO_POINTS = { step: [], loss: [], heldOut: [] };
+const NOTHING = "–";
+
+/** A number with what it is. @param {string} name */
+function stat(name) {
+  const value = h("dd", {}, NOTHING);
+  const label = h("dt", {}, name);
+  return {
+    root: h("div", {}, label, value),
+    /** @param {string} now @param {string} [called] */
+    render(now, called = name) {
+      text(value, now);
+      text(label, called);
+    },
+  };
+}

@@ -1,0 +1,135 @@
+//! `config.json` of a GPT-2 in the Hugging Face layout.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The settings that decide the shape and the mathematics of a GPT-2, under their HF names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gpt2Config {
+    pub model_type: String,
+    /// Numbers a position, `d`.
+    pub n_embd: usize,
+    pub n_head: usize,
+    pub n_layer: usize,
+    /// The longest context.
+    #[serde(alias = "n_ctx")]
+    pub n_positions: usize,
+    pub vocab_size: usize,
+    /// Width of the MLP's hidden layer; `4·d` if absent.
+    #[serde(default)]
+    pub n_inner: Option<usize>,
+    #[serde(default = "default_epsilon")]
+    pub layer_norm_epsilon: f64,
+    #[serde(default = "default_activation")]
+    pub activation_function: String,
+    /// Whether the output head is the token embedding.
+    #[serde(default = "yes")]
+    pub tie_word_embeddings: bool,
+    #[serde(default)]
+    pub eos_token_id: Option<u32>,
+    #[serde(default)]
+    pub bos_token_id: Option<u32>,
+    #[serde(default = "yes", skip_serializing)]
+    scale_attn_weights: bool,
+    #[serde(default, skip_serializing)]
+    scale_attn_by_inverse_layer_idx: bool,
+    #[serde(default, skip_serializing)]
+    add_cross_attention: bool,
+}
+
+fn default_epsilon() -> f64 {
+    1e-5
+}
+
+fn default_activation() -> String {
+    "gelu_new".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Gpt2Config {
+    /// A configuration with GPT-2's usual settings; the four sizes are the caller's.
+    pub fn new(vocabulary: usize, context: usize, width: usize, heads: usize, blocks: usize) -> Self {
+        Self {
+            model_type: "gpt2".into(),
+            n_embd: width,
+            n_head: heads,
+            n_layer: blocks,
+            n_positions: context,
+            vocab_size: vocabulary,
+            n_inner: None,
+            layer_norm_epsilon: default_epsilon(),
+            activation_function: default_activation(),
+            tie_word_embeddings: true,
+            eos_token_id: None,
+            bos_token_id: None,
+            scale_attn_weights: true,
+            scale_attn_by_inverse_layer_idx: false,
+            add_cross_attention: false,
+        }
+    }
+
+    /// Reads and checks `config.json`.
+    ///
+    /// # Errors
+    /// `format` if it is not JSON of this form, `config` for sizes that cannot be, `unsupported`
+    /// for another architecture or another kind of mathematics.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let value: serde_json::Value = serde_json::from_str(json).map_err(|e| Error::format("config.json", e))?;
+        match value.get("model_type").and_then(|t| t.as_str()) {
+            Some("gpt2") => {}
+            other => {
+                let detail = format!("model_type {}, expected \"gpt2\"", other.map_or("missing".into(), |t| format!("{t:?}")));
+                return Err(Error::Unsupported { what: "the architecture", detail });
+            }
+        }
+        let config: Self = serde_json::from_value(value).map_err(|e| Error::format("config.json", e))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Width of the MLP's hidden layer.
+    pub fn inner(&self) -> usize {
+        self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
+    }
+
+    /// # Errors
+    /// See [`Self::from_json`].
+    pub fn check(&self) -> Result<()> {
+        // Above any GPT-2 there is, and low enough that no product of two overflows a 32-bit usize.
+        let sizes = [
+            ("n_embd", self.n_embd, 16_384),
+            ("n_head", self.n_head, 1_024),
+            ("n_layer", self.n_layer, 1_024),
+            ("n_positions", self.n_positions, 65_536),
+            ("vocab_size", self.vocab_size, 262_144),
+            ("n_inner", self.inner(), 65_536),
+        ];
+        for (name, size, most) in sizes {
+            if size == 0 || size > most {
+                return Err(Error::config(name, format!("1 to {most}"), size));
+            }
+        }
+        if !self.n_embd.is_multiple_of(self.n_head) {
+            return Err(Error::config("n_head", format!("a divisor of n_embd = {}", self.n_embd), self.n_head));
+        }
+        if !(self.layer_norm_epsilon > 0. && self.layer_norm_epsilon < 1.) {
+            return Err(Error::config("layer_norm_epsilon", "between 0 and 1", self.layer_norm_epsilon));
+        }
+        for (name, id) in [("eos_token_id", self.eos_token_id), ("bos_token_id", self.bos_token_id)] {
+            if let Some(id) = id.filter(|&id| id as usize >= self.vocab_size) {
+                return Err(Error::config(name, format!("below vocab_size = {}", self.vocab_size), id));
+            }
+        }
+        let unsupported = |detail: String| Err(Error::Unsupported { what: "this GPT-2", detail });
+        if !matches!(self.activation_function.as_str(), "gelu_new" | "gelu_pytorch_tanh") {
+            return unsupported(format!("activation_function {:?}, expected \"gelu_new\"", self.activation_function));
+        }
+        if !self.scale_attn_weights || self.scale_attn_by_inverse_layer_idx || self.add_cross_attention {
+            return unsupported("unscaled, layer-scaled or cross attention".into());
+        }
+        Ok(())
+    }
+}

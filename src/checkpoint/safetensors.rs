@@ -1,0 +1,177 @@
+//! The safetensors container, read strictly and written as PEFT does.
+
+use crate::error::{Error, Result};
+use ::safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use candle_core::{Device, Tensor};
+use half::{bf16, f16};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Named f32 tensors and the file's metadata.
+#[derive(Debug, Default)]
+pub struct TensorFile {
+    tensors: BTreeMap<String, Tensor>,
+    metadata: HashMap<String, String>,
+}
+
+impl TensorFile {
+    /// Reads F32, F16 and BF16 tensors, converted to f32.
+    ///
+    /// # Errors
+    /// `format` for a broken container or a name that comes twice, `dtype` for other types,
+    /// `not-finite` for NaN and infinity, each naming the tensor.
+    pub fn read(bytes: &[u8], what: &'static str) -> Result<Self> {
+        let file = open(bytes, what)?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let values = floats(&name, &view)?;
+            if let Some(position) = values.iter().position(|x| !x.is_finite()) {
+                return Err(Error::NotFinite { value: values[position], name, position });
+            }
+            tensors.insert(name, Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
+        }
+        Ok(Self { tensors, metadata: metadata(bytes, what)? })
+    }
+
+    /// Takes a tensor out, of exactly this shape.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `shape`.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let missing = || Error::MissingTensor { name: name.into() };
+        let got = self.tensors.get(name).ok_or_else(missing)?.dims();
+        if got != shape {
+            return Err(Error::Shape { name: name.into(), expected: shape.to_vec(), got: got.to_vec() });
+        }
+        self.tensors.remove(name).ok_or_else(missing)
+    }
+
+    /// The names that are still there, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// A tensor by name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// The file's metadata.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Drops tensors that carry no weight of the model.
+    pub fn discard(&mut self, unwanted: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| !unwanted(name));
+    }
+
+    /// Renames every tensor.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> String) {
+        self.tensors = std::mem::take(&mut self.tensors).into_iter().map(|(name, t)| (rename(&name), t)).collect();
+    }
+
+    /// Fails if a tensor is left that nobody took.
+    ///
+    /// # Errors
+    /// `unknown-tensor`, naming the first.
+    pub fn finish(self) -> Result<()> {
+        match self.tensors.into_keys().next() {
+            Some(name) => Err(Error::UnknownTensor { name }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes f32 tensors; `metadata` joins PEFT's own `format: pt`.
+///
+/// # Errors
+/// `tensor` for a tensor that is not f32.
+pub fn write(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    for (name, tensor) in tensors {
+        let bytes = tensor.flatten_all()?.to_vec1::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect();
+        data.push((name.as_str(), Dtype::F32, tensor.dims().to_vec(), bytes));
+    }
+    serialize(data, metadata)
+}
+
+/// Writes the tensors as F16, for checkpoints: half the bytes, rounded to nearest.
+///
+/// # Errors
+/// `tensor` for a tensor that is not f32.
+pub fn write_f16(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    for (name, tensor) in tensors {
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        let bytes = values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect();
+        data.push((name.as_str(), Dtype::F16, tensor.dims().to_vec(), bytes));
+    }
+    serialize(data, &[])
+}
+
+fn serialize(data: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+    let failed = |e: ::safetensors::SafeTensorError| Error::format("safetensors output", e);
+    let views = data.iter().map(|(name, dtype, shape, bytes)| {
+        Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let mut all = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    all.extend(metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    ::safetensors::serialize(views, Some(all)).map_err(failed)
+}
+
+/// The container, checked: header in bounds, sizes that fit, no overlap (all by the `safetensors`
+/// crate), and no name twice (which it accepts).
+fn open<'a>(bytes: &'a [u8], what: &'static str) -> Result<SafeTensors<'a>> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| Error::format(what, e))?;
+    let header = &bytes[8..8 + header_length(bytes)];
+    serde_json::from_slice::<UniqueKeys>(header).map_err(|e| Error::format(what, e))?;
+    Ok(file)
+}
+
+/// The header's length field; only for bytes that [`SafeTensors::deserialize`] has accepted.
+fn header_length(bytes: &[u8]) -> usize {
+    bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length) as usize)
+}
+
+fn metadata(bytes: &[u8], what: &'static str) -> Result<HashMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| Error::format(what, e))?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
+fn floats(name: &str, view: &TensorView) -> Result<Vec<f32>> {
+    let data = view.data();
+    let halves = || data.as_chunks::<2>().0.iter();
+    Ok(match view.dtype() {
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect(),
+        Dtype::F16 => halves().map(|x| f16::from_le_bytes(*x).to_f32()).collect(),
+        Dtype::BF16 => halves().map(|x| bf16::from_le_bytes(*x).to_f32()).collect(),
+        other => return Err(Error::Dtype { name: name.into(), got: format!("{other:?}") }),
+    })
+}
+
+/// A JSON object in which no key comes twice.
+struct UniqueKeys;
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = UniqueKeys;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<UniqueKeys, M::Error> {
+                let mut seen = BTreeSet::new();
+                while let Some((key, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    if let Some(key) = seen.replace(key) {
+                        return Err(serde::de::Error::custom(format_args!("tensor \"{key}\" comes twice")));
+                    }
+                }
+                Ok(UniqueKeys)
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}

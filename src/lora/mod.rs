@@ -1,0 +1,19 @@
+//! LoRA on whole models: choosing layers, replacing them, saving and merging adapters.
+//!
+//! - [`config`]: `LoraConfig`, in PEFT's terms
+//! - [`replace`]: `replace_linear_with_lora`
+//! - [`adapter`]: an adapter's variables, by layer
+//! - [`peft`]: its two files, as PEFT reads and writes them
+//! - [`merge`]: adding an adapter to the weights, and taking it back
+
+pub mod adapter;
+pub mod config;
+pub mod merge;
+pub mod peft;
+pub mod replace;
+
+pub use crate::nn::{LinearWithLora, LoraLayer};
+pub use adapter::Adapter;
+pub use config::{LoraConfig, Modules, Scaling};
+pub use merge::{merge, unmerge};
+pub use replace::{attach, plan, remove, rename, replace_linear_with_lora};

@@ -1,0 +1,286 @@
+//! Linear layers: frozen, frozen with an adapter, and trainable.
+
+use super::norm::lock;
+use super::{gradient, output, rows_and_width, slice, with_slice};
+use crate::kernel::{self, Packed};
+use crate::rng::Rng;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Layout, Result, Shape, Tensor};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// How a checkpoint stores a linear layer's weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// `(in, out)`: GPT-2's `Conv1D`.
+    InOut,
+    /// `(out, in)`: PyTorch's `nn.Linear`, and a head tied to the token embedding.
+    OutIn,
+}
+
+/// A weight that does not train, packed for the matmul kernel when it is first needed and never again.
+#[derive(Debug)]
+pub struct Frozen {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    orientation: Orientation,
+    forward: OnceLock<Packed>,
+    backward: OnceLock<Packed>,
+}
+
+impl Frozen {
+    /// `weight` as `orientation` says, `bias (out)`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, orientation: Orientation) -> Result<Self> {
+        let _ = weight.dims2()?;
+        Ok(Self { weight, bias, orientation, forward: OnceLock::new(), backward: OnceLock::new() })
+    }
+
+    /// Input and output features.
+    pub fn features(&self) -> (usize, usize) {
+        let dims = self.weight.dims();
+        match self.orientation {
+            Orientation::InOut => (dims[0], dims[1]),
+            Orientation::OutIn => (dims[1], dims[0]),
+        }
+    }
+
+    /// The packed `(in, out)` operand of `y = x·W`.
+    fn forward(&self) -> Result<&Packed> {
+        let (inputs, outputs) = self.features();
+        self.packed(&self.forward, inputs, outputs, self.orientation == Orientation::OutIn)
+    }
+
+    /// The packed `(out, in)` operand of `dx = dy·Wᵀ`.
+    fn backward(&self) -> Result<&Packed> {
+        let (inputs, outputs) = self.features();
+        self.packed(&self.backward, outputs, inputs, self.orientation == Orientation::InOut)
+    }
+
+    fn packed<'a>(&'a self, slot: &'a OnceLock<Packed>, k: usize, n: usize, transposed: bool) -> Result<&'a Packed> {
+        if let Some(packed) = slot.get() {
+            return Ok(packed);
+        }
+        let pack = if transposed { Packed::new_transposed } else { Packed::new };
+        let packed = with_slice(&self.weight, |weight| pack(weight, k, n))?;
+        Ok(slot.get_or_init(|| packed))
+    }
+
+    /// Whether what the kernel reads is still what the checkpoint holds, bit for bit.
+    pub fn packed_equals_weight(&self) -> Result<bool> {
+        let (inputs, outputs) = self.features();
+        with_slice(&self.weight, |weight| {
+            let at = |i: usize, o: usize| match self.orientation {
+                Orientation::InOut => weight[i * outputs + o],
+                Orientation::OutIn => weight[o * inputs + i],
+            };
+            let same = |i: usize, o: usize| {
+                self.forward.get().is_none_or(|p| p.get(i, o).to_bits() == at(i, o).to_bits())
+                    && self.backward.get().is_none_or(|p| p.get(o, i).to_bits() == at(i, o).to_bits())
+            };
+            (0..inputs).all(|i| (0..outputs).all(|o| same(i, o)))
+        })
+    }
+
+    /// `y = x·W + bias` into a new buffer; `x (rows, in)`.
+    fn apply(&self, x: &[f32], rows: usize) -> Result<Vec<f32>> {
+        let packed = self.forward()?;
+        let mut y = vec![0.; rows * packed.n()];
+        match &self.bias {
+            Some(bias) => with_slice(bias, |bias| kernel::matmul_packed(x, packed, Some(bias), &mut y))?,
+            None => kernel::matmul_packed(x, packed, None, &mut y),
+        }
+        Ok(y)
+    }
+
+    /// `dx = dy·Wᵀ` into a new buffer; `dy (rows, out)`.
+    fn apply_backward(&self, dy: &[f32], rows: usize) -> Result<Vec<f32>> {
+        let packed = self.backward()?;
+        let mut dx = vec![0.; rows * packed.n()];
+        kernel::matmul_packed(dy, packed, None, &mut dx);
+        Ok(dx)
+    }
+
+    fn output_shape(&self, x: &Shape) -> Result<Vec<usize>> {
+        let (inputs, outputs) = self.features();
+        let mut dims = x.dims().to_vec();
+        match dims.last_mut() {
+            Some(last) if *last == inputs => *last = outputs,
+            _ => candle_core::bail!("a linear layer of {inputs} inputs got {dims:?}"),
+        }
+        Ok(dims)
+    }
+}
+
+/// `y = x·W + bias` with a frozen weight: `x (…, in)` → `(…, out)`. Its backward is `dx` alone.
+pub fn linear(x: &Tensor, frozen: &Arc<Frozen>) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(FrozenLinear(Arc::clone(frozen)))
+}
+
+struct FrozenLinear(Arc<Frozen>);
+
+impl CustomOp1 for FrozenLinear {
+    fn name(&self) -> &'static str {
+        "frozen-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let shape = self.0.output_shape(layout.shape())?;
+        let (rows, _) = rows_and_width(layout.shape());
+        output(self.0.apply(slice(x, layout)?, rows)?, shape)
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (rows, _) = rows_and_width(x.shape());
+        let dx = with_slice(dy, |dy| self.0.apply_backward(dy, rows))??;
+        Ok(Some(gradient(dx, x)?))
+    }
+}
+
+/// Dropout on an adapter's input: which numbers are kept is a function of `key` alone.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    /// Share of the inputs set to zero, in `[0, 1)`.
+    pub probability: f32,
+    /// Seed, step, sequence and layer, mixed.
+    pub key: u64,
+}
+
+impl Dropout {
+    /// `x ∘ mask / (1 − p)`; applied to a gradient it is its own backward.
+    fn apply(&self, x: &mut [f32]) {
+        let scale = 1. / (1. - self.probability);
+        let mut rng = Rng::new(self.key);
+        for x in x {
+            *x *= if rng.uniform() < self.probability { 0. } else { scale };
+        }
+    }
+}
+
+/// `x ∘ mask / (1 − p)` as a tensor operation.
+pub fn dropout(x: &Tensor, dropout: &Dropout) -> Result<Tensor> {
+    let mut mask = vec![1.; x.elem_count()];
+    dropout.apply(&mut mask);
+    x * gradient(mask, x)?
+}
+
+/// Base and adapter of one layer as one operation: `y = x·W + bias + s·(x·A)·B`.
+///
+/// `x (…, in)`, `a (in, rank)`, `b (rank, out)`, result `(…, out)` (Hu et al., "LoRA", 2021, eq. 3).
+/// `dropout` acts on the adapter's input only, as in PEFT.
+pub fn lora_linear(
+    x: &Tensor,
+    frozen: &Arc<Frozen>,
+    a: &Tensor,
+    b: &Tensor,
+    scale: f32,
+    dropout: Option<Dropout>,
+) -> Result<Tensor> {
+    let op = LoraLinear { frozen: Arc::clone(frozen), scale, dropout, hidden: Mutex::default() };
+    x.contiguous()?.apply_op3(a, b, op)
+}
+
+struct LoraLinear {
+    frozen: Arc<Frozen>,
+    scale: f32,
+    dropout: Option<Dropout>,
+    /// `x·A (rows, rank)`, which the gradient of B needs.
+    hidden: Mutex<Vec<f32>>,
+}
+
+impl LoraLinear {
+    /// What the adapter sees of `x`.
+    fn dropped<'a>(&self, x: &'a [f32]) -> std::borrow::Cow<'a, [f32]> {
+        match &self.dropout {
+            None => x.into(),
+            Some(dropout) => {
+                let mut x = x.to_vec();
+                dropout.apply(&mut x);
+                x.into()
+            }
+        }
+    }
+}
+
+impl CustomOp3 for LoraLinear {
+    fn name(&self) -> &'static str {
+        "lora-linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let shape = self.frozen.output_shape(x_layout.shape())?;
+        let (rows, inputs) = rows_and_width(x_layout.shape());
+        let (_, outputs) = self.frozen.features();
+        let (_, rank) = a_layout.shape().dims2()?;
+        if a_layout.dims() != [inputs, rank] || b_layout.dims() != [rank, outputs] {
+            candle_core::bail!("adapter {:?} · {:?} on a layer {inputs} → {outputs}", a_layout.dims(), b_layout.dims());
+        }
+        let (x, a, b) = (slice(x, x_layout)?, slice(a, a_layout)?, slice(b, b_layout)?);
+        let mut y = self.frozen.apply(x, rows)?;
+        let mut hidden = vec![0.; rows * rank];
+        kernel::matmul_nn(&self.dropped(x), a, &mut hidden, rows, inputs, rank, 1., false);
+        kernel::matmul_nn(&hidden, b, &mut y, rows, rank, outputs, self.scale, true);
+        *lock(&self.hidden) = hidden;
+        output(y, shape)
+    }
+
+    /// With `h = x·A` and `dh = s·dy·Bᵀ`: `dA = xᵀ·dh`, `dB = s·hᵀ·dy`, `dx = dy·Wᵀ + dh·Aᵀ`.
+    fn bwd(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (rows, inputs) = rows_and_width(x.shape());
+        let (rank, outputs) = b.dims2()?;
+        let hidden = lock(&self.hidden);
+        let (mut da, mut db) = (vec![0.; inputs * rank], vec![0.; rank * outputs]);
+        let mut dhidden = vec![0.; rows * rank];
+        let dx = with_slice(dy, |dy| {
+            with_slice(b, |b| kernel::matmul_nt(dy, b, &mut dhidden, rows, outputs, rank, self.scale, false))?;
+            kernel::matmul_tn(&hidden, dy, &mut db, rank, rows, outputs, self.scale, false);
+            with_slice(x, |x| kernel::matmul_tn(&self.dropped(x), &dhidden, &mut da, inputs, rows, rank, 1., false))?;
+            if !x.track_op() {
+                return Ok::<_, candle_core::Error>(None);
+            }
+            let mut dx = self.frozen.apply_backward(dy, rows)?;
+            with_slice(a, |a| match &self.dropout {
+                None => kernel::matmul_nt(&dhidden, a, &mut dx, rows, rank, inputs, 1., true),
+                Some(dropout) => {
+                    let mut part = vec![0.; rows * inputs];
+                    kernel::matmul_nt(&dhidden, a, &mut part, rows, rank, inputs, 1., false);
+                    dropout.apply(&mut part);
+                    kernel::add_assign(&mut dx, &part);
+                }
+            })?;
+            Ok(Some(gradient(dx, x)?))
+        })??;
+        Ok((dx, Some(gradient(da, a)?), Some(gradient(db, b)?)))
+    }
+}
+
+/// `y = x·W + bias` with a weight that trains: candle's own operations, which give every gradient.
+pub fn linear_trainable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, orientation: Orientation) -> Result<Tensor> {
+    let (rows, inputs) = rows_and_width(x.shape());
+    let mut dims = x.dims().to_vec();
+    let weight = match orientation {
+        Orientation::InOut => weight.clone(),
+        Orientation::OutIn => weight.t()?,
+    };
+    if let Some(last) = dims.last_mut() {
+        *last = weight.dim(D::Minus1)?;
+    }
+    let y = x.reshape((rows, inputs))?.matmul(&weight)?;
+    let y = match bias {
+        Some(bias) => y.broadcast_add(bias)?,
+        None => y,
+    };
+    y.reshape(dims)
+}

@@ -1,0 +1,128 @@
+//! AdamW whose state can be saved; candle-nn's hides its moments.
+
+use crate::error::{Error, Result};
+use crate::kernel::{self, AdamwStep};
+use crate::ops::with_slice;
+use candle_core::{Device, Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+/// The settings of [`AdamW`], under PyTorch's names and with its defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdamWConfig {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+impl AdamWConfig {
+    /// # Errors
+    /// `config`, naming the setting.
+    pub fn check(&self) -> Result<()> {
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0. ..1.).contains(&value) {
+                return Err(Error::config(name, "0 or more, and less than 1", value));
+            }
+        }
+        for (name, value) in [("epsilon", self.epsilon), ("weightDecay", self.weight_decay)] {
+            if !(value.is_finite() && value >= 0.) {
+                return Err(Error::config(name, "a finite number of 0 or more", value));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2), by PyTorch's update rule exactly.
+#[derive(Clone, Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    vars: Vec<Var>,
+    /// First and second moments, all variables one after the other.
+    pub(super) moments: [Vec<f32>; 2],
+    /// Updates done.
+    pub(super) step: usize,
+}
+
+impl AdamW {
+    /// An optimizer of `vars`, which it holds in this order.
+    ///
+    /// # Errors
+    /// `config`.
+    pub fn new(vars: Vec<Var>, config: AdamWConfig) -> Result<Self> {
+        config.check()?;
+        let count = vars.iter().map(|var| var.elem_count()).sum();
+        Ok(Self { config, vars, moments: [vec![0.; count], vec![0.; count]], step: 0 })
+    }
+
+    /// The variables it updates.
+    pub fn vars(&self) -> &[Var] {
+        &self.vars
+    }
+
+    /// Number of parameters it updates.
+    pub fn parameters(&self) -> usize {
+        self.moments[0].len()
+    }
+
+    /// The values of all variables, one after the other.
+    ///
+    /// # Errors
+    /// `tensor`, on a defect of ours.
+    pub fn values(&self) -> Result<Vec<f32>> {
+        let mut all = Vec::with_capacity(self.parameters());
+        for var in &self.vars {
+            with_slice(var.as_tensor(), |values| all.extend_from_slice(values))?;
+        }
+        Ok(all)
+    }
+
+    /// Writes values back, in the order of [`Self::values`].
+    ///
+    /// # Errors
+    /// `tensor`, on a defect of ours.
+    pub fn set_values(&self, mut values: &[f32]) -> Result<()> {
+        for var in &self.vars {
+            let (own, rest) = values.split_at_checked(var.elem_count()).unwrap_or((values, &[]));
+            var.set(&Tensor::from_slice(own, var.shape(), &Device::Cpu)?)?;
+            values = rest;
+        }
+        Ok(())
+    }
+
+    /// One update with `gradients · scale`, in the order of [`Self::values`].
+    ///
+    /// # Errors
+    /// `tensor`, on a defect of ours.
+    pub fn update(&mut self, gradients: &[f32], scale: f64, learning_rate: f64) -> Result<()> {
+        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
+        let mut values = self.values()?;
+        self.step += 1;
+        let t = i32::try_from(self.step).unwrap_or(i32::MAX);
+        let step = AdamwStep {
+            lr: learning_rate,
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+            bias_correction1: 1. - beta1.powi(t),
+            bias_correction2: 1. - beta2.powi(t),
+            grad_scale: scale,
+        };
+        let [m, v] = &mut self.moments;
+        kernel::adamw(&mut values, gradients, m, v, &step);
+        self.set_values(&values)
+    }
+
+    /// Forgets its moments and its step.
+    pub fn reset(&mut self) {
+        self.moments.iter_mut().for_each(|m| m.fill(0.));
+        self.step = 0;
+    }
+}

@@ -56,7 +56,7 @@ button, input, textarea { font: inherit; color: inherit; margin: 0; }
 /* three steps */
 .steps { display: grid; gap: 20px; grid-template-columns: minmax(0, 1fr); align-items: stretch; }
 @media (min-width: 720px) { .steps { grid-template-columns: minmax(0, 4fr) minmax(0, 5fr); } .compare { grid-column: 1 / -1; } }
-@media (min-width: 1160px) { .steps { grid-template-columns: 272px 344px minmax(0, 1fr); } .compare { grid-column: auto; } }
+@media (min-width: 1160px) { .steps { grid-template-columns: 252px 324px minmax(0, 1fr); } .compare { grid-column: auto; } }
 .card { position: relative; background: var(--card); border: 1px solid var(--line); border-radius: 18px; padding: 22px; }
 .steps > .card { display: flex; flex-direction: column; gap: 16px; }
 .card header { display: grid; grid-template-columns: auto 1fr; column-gap: 12px; align-items: center; }
@@ -176,6 +176,7 @@ summary::before { content: ""; width: 7px; height: 7px; border: solid var(--acce
 .grid { display: grid; gap: 20px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 270px), 1fr)); }
 .benefits .card { display: flex; flex-direction: column; gap: 12px; }
 .benefits .card > .muted { font-size: 14px; }
+.benefits button { min-height: 38px; padding: 0 13px; font-size: 14px; }
 .picture { margin-top: auto; }
 .matrices { display: block; width: 100%; max-height: 170px; overflow: visible; }
 .w { fill: var(--base); }

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DEFAULTS } from "../../www/settings.js";
+import { INITIAL, canGoOn, mainAction, reduce, secondsLeft } from "../../www/state.js";
+
+const info = { parameters: 100, layers: [] };
+const corpus = { tokens: 100, trainTokens: 90, heldOutTokens: 10 };
+const adapter = { source: "trained", bytes: 4, trainable: 1, rank: 8 };
+const settings = { ...DEFAULTS, steps: 3 };
+
+const loaded = [{ type: "loading" }, { type: "loaded", info, lanes: "simd128", baseBytes: 400 }, { type: "settings", settings }];
+const withText = [...loaded, { type: "corpus", id: "pirate", text: "Arr", name: "" }];
+const begun = [...withText, { type: "starting" }, { type: "begun", settings, corpus, heldOut: 4, adapter }, { type: "training" }];
+const step = (number, heldOutLoss) => ({
+  type: "step",
+  seconds: 0.1,
+  step: { step: number, loss: 5 - number, heldOutLoss, learningRate: 1, gradNorm: 1, tokens: 512, tokensPerSecond: 1000, done: number === 3 },
+});
+
+/** Frozen all through: a reducer that changes what it was given throws. */
+function frozen(value) {
+  if (value && typeof value === "object") Object.values(Object.freeze(value)).forEach(frozen);
+  return value;
+}
+const after = (...events) => events.reduce((state, event) => frozen(reduce(state, frozen(event))), frozen(structuredClone(INITIAL)));
+
+test("the big button says what it will do", () => {
+  assert.equal(mainAction(after()), "none");
+  assert.equal(mainAction(after(...loaded)), "none", "no text yet");
+  assert.equal(mainAction(after(...withText)), "train");
+  assert.equal(mainAction(after(...begun)), "pause");
+  assert.equal(mainAction(after(...begun, step(1), { type: "paused" })), "resume");
+  assert.equal(mainAction(after(...begun, step(1), step(2), step(3), { type: "finished" })), "again");
+});
+
+test("a paused run goes on only with the settings and the text it was begun with", () => {
+  const paused = [...begun, step(1), { type: "paused" }];
+  assert.ok(canGoOn(after(...paused)));
+  assert.ok(canGoOn(after(...paused, { type: "settings", settings: { prompt: "Once", temperature: 0, strength: 2 } })), "these shape no training");
+  for (const changed of [{ rank: 4 }, { seed: 9 }, { targets: ["c_attn"] }, { learningRate: 0.1 }]) {
+    const state = after(...paused, { type: "settings", settings: changed });
+    assert.ok(!canGoOn(state));
+    assert.equal(mainAction(state), "again");
+  }
+  assert.ok(!canGoOn(after(...paused, { type: "corpus", id: "own", text: "other", name: "" })));
+});
+
+test("the curve has the loss before training and one point for each step", () => {
+  const { run } = after(...begun, step(1), step(2, 3), step(3));
+  assert.deepEqual(run.points, { step: [0, 1, 2, 3], loss: [null, 4, 3, 2], heldOut: [4, null, 3, null] });
+  assert.equal(run.firstHeldOut, 4);
+  assert.equal(run.heldOut, 3);
+});
+
+test("a run that was restored to an earlier step redraws from there", () => {
+  const { run } = after(...begun, step(1), step(2, 3), step(3), step(2));
+  assert.deepEqual(run.points.step, [0, 1, 2]);
+  assert.deepEqual(run.points.heldOut, [4, null, null]);
+});
+
+test("the time left is that of the steps left", () => {
+  assert.equal(secondsLeft(after(...begun)), undefined);
+  assert.ok(Math.abs(secondsLeft(after(...begun, step(1))) - 0.2) < 1e-9);
+});
+
+test("a problem in training pauses; one of the page ends; elsewhere nothing stops", () => {
+  const problem = (place) => ({ type: "failed", problem: { place, code: "x", message: "y" } });
+  assert.equal(after(...begun, step(1), problem("train")).phase, "paused");
+  assert.equal(after(...withText, { type: "starting" }, problem("train")).phase, "ready");
+  assert.equal(after({ type: "loading" }, problem("page")).phase, "broken");
+  const training = after(...begun, problem("adapter"));
+  assert.equal(training.problem.place, "adapter");
+  assert.equal(after(...withText, problem("data"), { type: "corpus", id: "own", text: "a", name: "" }).problem, undefined, "a good text mends it");
+  assert.equal(after(...withText, problem("data"), { type: "dismissed" }).problem, undefined);
+});
+
+test("a text that was cut short stands for no settings", () => {
+  const writing = [...withText, { type: "writing", side: "before", key: "k" }, { type: "text", side: "before", text: "a" }, { type: "text", side: "before", text: "b" }];
+  assert.deepEqual(after(...writing, { type: "written", side: "before", whole: true }).before, { text: "ab", writing: false, key: "k", step: 0 });
+  assert.equal(after(...writing, { type: "written", side: "before", whole: false }).before.key, "");
+});
+
+test("the first digest is kept beside the latest", () => {
+  const digest = (digest) => ({ type: "digest", digest, memory: 1 });
+  const state = after({ type: "checking" }, digest("a"), digest("a"), digest("b"));
+  assert.deepEqual(state.digest, { first: "a", now: "b", checks: 3, checking: false });
+});
+
+test("reset and import leave nothing of the old run", () => {
+  for (const event of [{ type: "reset" }, { type: "imported", adapter }]) {
+    const state = after(...begun, step(1), { type: "paused" }, event);
+    assert.equal(state.run, undefined);
+    assert.equal(state.phase, "ready");
+    assert.equal(state.after.text, "");
+  }
+});

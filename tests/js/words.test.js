@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+import en from "../../www/i18n/en.js";
+import { words } from "../../www/i18n.js";
+
+const WWW = new URL("../../www/", import.meta.url);
+
+async function sources() {
+  const files = (await readdir(WWW)).concat((await readdir(new URL("view/", WWW))).map((name) => `view/${name}`));
+  const scripts = files.filter((name) => name.endsWith(".js"));
+  return (await Promise.all(scripts.map((name) => readFile(new URL(name, WWW), "utf8")))).join("\n");
+}
+
+test("every key that the code asks for is in the table", async () => {
+  const code = await sources();
+  const asked = [...code.matchAll(/\bt\("([\w.-]+)"/g), ...code.matchAll(/key: "(status\.\w+)"/g)].map(([, key]) => key);
+  assert.ok(asked.length > 80);
+  for (const key of asked) assert.ok(key in en || `${key}.other` in en, `${key} is missing in en.js`);
+});
+
+test("nothing in the table is asked for by nobody", async () => {
+  const code = (await sources()) + (await readFile(new URL("index.html", WWW), "utf8"));
+  // These are put together from a part and an id.
+  const composed = /^(sample|problem|target|train)\.|\.(heading|hint)$|^locale$/;
+  for (const key of Object.keys(en)) {
+    const stem = key.replace(/\.(one|other)$/, "");
+    assert.ok(composed.test(key) || code.includes(`"${stem}"`), `${key} is in en.js, but no code names it`);
+  }
+});
+
+test("index.html says what the table says, so that the page reads the same before its scripts run", async () => {
+  const html = await readFile(new URL("index.html", WWW), "utf8");
+  const found = [...html.matchAll(/data-i18n="([\w.]+)"(?:[^>]*content="([^"]*)")?[^>]*>([^<]*)</g)];
+  assert.ok(found.length >= 6);
+  for (const [, key, content, inside] of found) assert.equal(content ?? inside, en[key], key);
+  for (const [, key, title] of html.matchAll(/data-i18n-title="([\w.]+)" title="([^"]*)"/g)) assert.equal(title, en[key]);
+});
+
+test("the page's policy names nothing beyond itself", async () => {
+  const html = await readFile(new URL("index.html", WWW), "utf8");
+  const [, policy] = html.match(/Content-Security-Policy" content="([^"]+)"/);
+  assert.match(policy, /^default-src 'none'; /);
+  assert.doesNotMatch(policy, /'unsafe-inline'|'unsafe-eval'|https?:|\*|data:/);
+  assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script>/);
+});
+
+test("values are put in, counts pick their form, unknown keys show themselves", () => {
+  const { t } = words({ locale: "en", greet: "Hello {name}, {number}", "n.one": "{count} step", "n.other": "{count} steps" });
+  assert.equal(t("greet", { name: "you", number: 1234.4 }), "Hello you, 1,234");
+  assert.equal(t("n", { count: 1 }), "1 step");
+  assert.equal(t("n", { count: 2000 }), "2,000 steps");
+  assert.equal(t("missing"), "missing");
+});
+
+test("numbers are short and in their unit", () => {
+  const { bytes, duration, percent, fixed } = words(en);
+  assert.deepEqual([bytes(999), bytes(22_800), bytes(4_360_000)], ["999 byte", "22.8 kB", "4.36 MB"]);
+  assert.deepEqual([duration(-1), duration(59.4), duration(61)], ["0s", "59s", "1m 1s"]);
+  assert.deepEqual([percent(0.0602), percent(0.12), fixed(2, 2)], ["6%", "12%", "2.00"]);
+});

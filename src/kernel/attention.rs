@@ -6,7 +6,7 @@
 
 use super::lanes::{Lanes, Widest};
 use super::math::exp;
-use super::matmul::{Left, Output, Right, Start, multiply, pack};
+use super::matmul::{Left, Output, Right, Start, multiply, multiply_transposed, pack};
 use super::vector::{maximum, sum2, update};
 
 /// Queries of one block.
@@ -152,16 +152,15 @@ fn backward<V: Lanes>(
                 let output = Output { data: &mut dqkv[start + first * 3 * width..], stride: 3 * width };
                 multiply::<V, false>(ds, right, output, [rows, seen, head_dim], 1., Start::Zero);
                 // The rows of this block's own keys are met here for the first time: they are overwritten, the earlier ones added to.
-                let queries = pack::<V>(q, 3 * width, 1, rows, head_dim);
-                let dys = pack::<V>(dy, width, 1, rows, head_dim);
-                for (part, left, panels) in [(1, ds, &queries), (2, p, &dys)] {
-                    let right = Right::packed::<V>(panels, rows);
+                for (part, left, right, stride) in [(1, ds, q, 3 * width), (2, p, dy, width)] {
                     let output = Output { data: &mut dqkv[start + part * width..], stride: 3 * width };
-                    multiply::<V, true>(left, right, output, [first, rows, head_dim], 1., Start::Output);
+                    let sizes = [first, rows, head_dim];
+                    multiply_transposed::<V>(left, right, stride, output, sizes, 1., Start::Output);
                     let left = Left { data: &left.data[first..], ..left };
                     let output =
                         Output { data: &mut dqkv[start + first * 3 * width + part * width..], stride: 3 * width };
-                    multiply::<V, true>(left, right, output, [rows, rows, head_dim], 1., Start::Zero);
+                    let sizes = [rows, rows, head_dim];
+                    multiply_transposed::<V>(left, right, stride, output, sizes, 1., Start::Zero);
                 }
             }
         }

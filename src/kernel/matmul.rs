@@ -1,6 +1,6 @@
 //! Matrix products.
 //!
-//! All of them run one register tile, [`tile`]: `ROWS × (COLUMNS·LEN)` sums that stay in registers while the inner dimension goes by
+//! All of them run one register tile, [`tile`]: `rows × (COLUMNS·LEN)` sums that stay in registers while the inner dimension goes by
 //! (Goto and van de Geijn, 2008). The right operand lies in panels of a tile's width; the left one is read where it is.
 //!
 //! The inner dimension is cut at multiples of [`DEPTH`] for every product, so that the order of summation depends on
@@ -8,13 +8,19 @@
 
 use super::lanes::{Lanes, Widest};
 use std::array::from_fn;
+use std::hint::black_box;
 
-/// Rows and vectors of a tile: 16 vector registers hold 8 sums besides the operands, 32 hold 16.
-const ROWS: usize = if cfg!(target_feature = "avx512f") { 8 } else { 4 };
+/// The most rows of a tile. V8 has 15 vector registers to give. A fused multiply-add needs one for each sum, two for the right
+/// operand and one for the left: six rows. Without it the product takes another: five rows fit, four leave some air.
+const ROWS: usize = if cfg!(target_feature = "avx512f") {
+    12
+} else if cfg!(any(target_feature = "relaxed-simd", target_feature = "fma")) {
+    6
+} else {
+    4
+};
+/// Vectors of a tile's row.
 const COLUMNS: usize = 2;
-/// Panels side by side when there is but one row.
-const GROUP: usize = 4;
-const UNROLL: usize = 4;
 /// A panel of this many rows stays in the first-level cache.
 const DEPTH: usize = 512;
 /// Rows of the left operand that stay in the second-level cache while all panels go by.
@@ -86,10 +92,8 @@ pub fn matmul_nn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
 #[expect(clippy::too_many_arguments, reason = "as matmul_nn")]
 pub fn matmul_tn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usize, scale: f32, accumulate: bool) {
     debug_assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
-    let panels = pack::<Widest>(b, n, 1, k, n);
-    let right = Right::packed::<Widest>(&panels, k);
-    let output = Output { data: c, stride: n };
-    multiply::<Widest, true>(Left { data: a, stride: m }, right, output, [m, k, n], scale, Start::of(accumulate));
+    let left = Left { data: a, stride: m };
+    multiply_transposed::<Widest>(left, b, n, Output { data: c, stride: n }, [m, k, n], scale, Start::of(accumulate));
 }
 
 /// `c = scale·a·bᵀ`, added to `c` if `accumulate`: `a (m, k)`, `b (n, k)`, `c (m, n)`. The gradient of an input: `dx = dy·Wᵀ`.
@@ -122,8 +126,9 @@ impl<'a> Right<'a> {
     pub fn packed<V: Lanes>(data: &'a [f32], k: usize) -> Self {
         Self { data, panel_stride: k * width::<V>(), row_stride: width::<V>() }
     }
-    fn panel<V: Lanes>(self, j: usize, p: usize) -> &'a [f32] {
-        &self.data[j / width::<V>() * self.panel_stride + p * self.row_stride..]
+    /// A matrix as it lies, its rows `row_stride` apart; its columns must fill the panels.
+    pub fn in_place<V: Lanes>(data: &'a [f32], row_stride: usize) -> Self {
+        Self { data, panel_stride: width::<V>(), row_stride }
     }
 }
 
@@ -185,125 +190,179 @@ pub(super) fn multiply<V: Lanes, const TRANSPOSED: bool>(
     let depths = if k == 0 { 1 } else { k.div_ceil(DEPTH) };
     for first in (0..m).step_by(ROW_BLOCK) {
         let end = m.min(first + ROW_BLOCK);
-        let whole = end - (end - first) % ROWS;
+        // As few tiles as possible, and all of them about as high.
+        let tiles = (end - first).div_ceil(ROWS);
+        // Of few rows several panels at once, or the sums would wait for each other's additions.
+        let group = if end - first > 2 { 1 } else { 4 / (end - first) };
         for p in (0..depths).map(|block| block * DEPTH) {
             let depth = DEPTH.min(k - p);
             let start = if p == 0 { start } else { Start::Output };
-            for j in (0..n).step_by(width::<V>()) {
-                let panel = right.panel::<V>(j, p);
-                for i in (first..whole).step_by(ROWS) {
-                    let [sums] = tile::<V, ROWS, 1, TRANSPOSED>(left, i, p, [panel], right.row_stride, depth);
-                    for (r, sums) in sums.iter().enumerate() {
-                        write(sums, &mut data[(i + r) * stride..][..n], j, scale, start);
-                    }
+            let mut j = 0;
+            while j < n {
+                let panels = if j + group * width::<V>() <= n { group } else { 1 };
+                let mut i = first;
+                for done in 0..tiles {
+                    let rows = (end - i).div_ceil(tiles - done);
+                    let part = Part { left, right, i, j, p, depth, stride, n, scale, start };
+                    part.compute::<V, TRANSPOSED>(rows, panels, &mut data[i * stride..]);
+                    i += rows;
                 }
-            }
-            for i in whole..end {
-                let row = &mut data[i * stride..][..n];
-                // Several panels at once: one row's sums of one panel would wait for each other's additions.
-                let wide = GROUP * width::<V>();
-                let mut j = 0;
-                while j + wide <= n {
-                    let panels = from_fn(|g| right.panel::<V>(j + g * width::<V>(), p));
-                    let sums = tile::<V, 1, GROUP, TRANSPOSED>(left, i, p, panels, right.row_stride, depth);
-                    for [sums] in &sums {
-                        write(sums, row, j, scale, start);
-                        j += width::<V>();
-                    }
-                }
-                while j < n {
-                    let panels = [right.panel::<V>(j, p)];
-                    let [[sums]] = tile::<V, 1, 1, TRANSPOSED>(left, i, p, panels, right.row_stride, depth);
-                    write(&sums, row, j, scale, start);
-                    j += width::<V>();
-                }
+                j += panels * width::<V>();
             }
         }
     }
 }
 
-/// `row[j..j + width] = start + scale·sums`, as far as the row goes.
-#[inline(always)]
-fn write<V: Lanes>(sums: &[V; COLUMNS], row: &mut [f32], j: usize, scale: f32, start: Start) {
-    let scale = V::splat(scale);
-    let row = &mut row[j..];
-    if row.len() >= width::<V>() {
-        for (c, (sum, out)) in sums.iter().zip(row.chunks_exact_mut(V::LEN)).enumerate() {
-            match start {
-                Start::Zero => scale.mul(*sum),
-                Start::Bias(bias) => scale.mul_add(*sum, V::load(&bias[j + c * V::LEN..])),
-                Start::Output => scale.mul_add(*sum, V::load(out)),
-            }
-            .store(out);
-        }
-    } else {
-        for (c, (sum, out)) in sums.iter().zip(row.chunks_mut(V::LEN)).enumerate() {
-            match start {
-                Start::Zero => scale.mul(*sum),
-                Start::Bias(bias) => scale.mul_add(*sum, V::load_partial(&bias[j + c * V::LEN..][..out.len()], 0.)),
-                Start::Output => scale.mul_add(*sum, V::load_partial(out, 0.)),
-            }
-            .store_partial(out);
-        }
-    }
-}
-
-/// `sums[g][r][c] = Σ_p left[i + r][p0 + p]·panels[g][p][c]` for `p < depth`: the sums stay in registers.
-#[inline(always)]
-fn tile<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(
+/// `output = start + scale·leftᵀ·b`, where b lies with its rows `b_stride` apart. It is read in place: packing would cost more than the product of few rows.
+pub(super) fn multiply_transposed<V: Lanes>(
     left: Left,
-    i: usize,
-    p0: usize,
-    panels: [&[f32]; G],
-    row_stride: usize,
-    depth: usize,
-) -> [[[V; COLUMNS]; R]; G] {
-    let mut sums = [[[V::splat(0.); COLUMNS]; R]; G];
-    if depth == 0 {
-        return sums;
+    b: &[f32],
+    b_stride: usize,
+    output: Output,
+    [m, k, n]: [usize; 3],
+    scale: f32,
+    start: Start,
+) {
+    let Output { data, stride } = output;
+    let whole = n - n % width::<V>();
+    let right = Right::in_place::<V>(b, b_stride);
+    multiply::<V, true>(left, right, Output { data: &mut *data, stride }, [m, k, whole], scale, start);
+    if whole < n && m > 0 {
+        let panel = pack::<V>(&b[whole.min(b.len())..], b_stride, 1, k, n - whole);
+        let output = Output { data: &mut data[whole..], stride };
+        multiply::<V, true>(left, Right::packed::<V>(&panel, k), output, [m, k, n - whole], scale, start);
     }
-    // Checked once here, so that the loop need not check.
-    let (first, last) = if TRANSPOSED {
-        (p0 * left.stride + i, (p0 + depth - 1) * left.stride + i + R - 1)
-    } else {
-        (i * left.stride + p0, (i + R - 1) * left.stride + p0 + depth - 1)
-    };
-    assert!(last < left.data.len());
-    assert!(panels.iter().all(|panel| (depth - 1) * row_stride + width::<V>() <= panel.len()));
-    let mut a: [*const f32; R] = from_fn(|r| {
-        let offset = if TRANSPOSED { r } else { r * left.stride };
-        // SAFETY: at most `last`, which is inside `left.data`.
-        unsafe { left.data.as_ptr().add(first + offset) }
-    });
-    let a_step = if TRANSPOSED { left.stride } else { 1 };
-    let mut b: [*const f32; G] = panels.map(|panel| panel.as_ptr());
-    macro_rules! steps {
-        ($count:literal) => {
-            for u in 0..$count {
-                // SAFETY: row p + u < depth of the panel has `width` floats, as asserted.
-                let b: [[V; COLUMNS]; G] =
-                    from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(u * row_stride).add(c * V::LEN)) }));
-                for r in 0..R {
-                    // SAFETY: element (r, p + u) lies between `first` and `last`.
-                    let a = V::splat(unsafe { *a[r].add(u * a_step) });
-                    for g in 0..G {
-                        for c in 0..COLUMNS {
-                            sums[g][r][c] = a.mul_add(b[g][c], sums[g][r][c]);
+}
+
+/// What one tile computes: rows from `i` and columns from `j` on, over `p..p + depth` of the inner dimension.
+struct Part<'a> {
+    left: Left<'a>,
+    right: Right<'a>,
+    i: usize,
+    j: usize,
+    p: usize,
+    depth: usize,
+    /// From one row of the output to the next, and how many columns it has in all.
+    stride: usize,
+    n: usize,
+    scale: f32,
+    start: Start<'a>,
+}
+
+impl Part<'_> {
+    fn compute<V: Lanes, const TRANSPOSED: bool>(&self, rows: usize, panels: usize, output: &mut [f32]) {
+        match (rows, panels) {
+            (1, 1) => tile::<V, 1, 1, TRANSPOSED>(self, output),
+            (1, 4) => tile::<V, 1, 4, TRANSPOSED>(self, output),
+            (2, 1) => tile::<V, 2, 1, TRANSPOSED>(self, output),
+            (2, 2) => tile::<V, 2, 2, TRANSPOSED>(self, output),
+            (3, 1) => tile::<V, 3, 1, TRANSPOSED>(self, output),
+            (4, 1) => tile::<V, 4, 1, TRANSPOSED>(self, output),
+            (5, 1) if ROWS >= 5 => tile::<V, 5, 1, TRANSPOSED>(self, output),
+            (6, 1) if ROWS >= 6 => tile::<V, 6, 1, TRANSPOSED>(self, output),
+            (7, 1) if ROWS >= 7 => tile::<V, 7, 1, TRANSPOSED>(self, output),
+            (8, 1) if ROWS >= 8 => tile::<V, 8, 1, TRANSPOSED>(self, output),
+            (9, 1) if ROWS >= 9 => tile::<V, 9, 1, TRANSPOSED>(self, output),
+            (10, 1) if ROWS >= 10 => tile::<V, 10, 1, TRANSPOSED>(self, output),
+            (11, 1) if ROWS >= 11 => tile::<V, 11, 1, TRANSPOSED>(self, output),
+            (12, 1) if ROWS >= 12 => tile::<V, 12, 1, TRANSPOSED>(self, output),
+            _ => unreachable!("no tile of {rows} rows and {panels} panels"),
+        }
+    }
+
+    /// `row[j..j + width] = start + scale·sums`, as far as the row goes.
+    #[inline(always)]
+    fn write<V: Lanes>(&self, sums: &[V; COLUMNS], row: &mut [f32], j: usize) {
+        let scale = V::splat(self.scale);
+        let row = &mut row[j..self.n];
+        if row.len() >= width::<V>() {
+            for (c, (sum, out)) in sums.iter().zip(row.chunks_exact_mut(V::LEN)).enumerate() {
+                match self.start {
+                    Start::Zero => scale.mul(*sum),
+                    Start::Bias(bias) => scale.mul_add(*sum, V::load(&bias[j + c * V::LEN..])),
+                    Start::Output => scale.mul_add(*sum, V::load(out)),
+                }
+                .store(out);
+            }
+        } else {
+            for (c, (sum, out)) in sums.iter().zip(row.chunks_mut(V::LEN)).enumerate() {
+                match self.start {
+                    Start::Zero => scale.mul(*sum),
+                    Start::Bias(bias) => scale.mul_add(*sum, V::load_partial(&bias[j + c * V::LEN..][..out.len()], 0.)),
+                    Start::Output => scale.mul_add(*sum, V::load_partial(out, 0.)),
+                }
+                .store_partial(out);
+            }
+        }
+    }
+}
+
+/// `R` rows times `G` panels: `Σ_p left[i + r][p]·panels[g][p]`, the sums in registers, then into `output`, which begins with row `i`.
+///
+/// Three things here are for the machine code that comes out at the end, in V8 above all (seen in its disassembly):
+/// - The loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the use of its sum;
+///   without the exits, to the last of the eight steps, and the operands of all eight would be alive at once, on the stack.
+/// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose constant offsets no longer
+///   fit into the load instructions, and each load costs an addition.
+/// - It is a function of its own, so that nothing else competes for registers.
+#[inline(never)]
+fn tile<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(part: &Part, output: &mut [f32]) {
+    let Part { left, right, i, j, p, depth, .. } = *part;
+    let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
+    let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
+    let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
+    if depth > 0 {
+        // Checked once here, so that the loop need not check.
+        let a = &left.data[i * a_row + p * a_step..];
+        let b = &right.data[j / width::<V>() * right.panel_stride + p * row_stride..];
+        assert!((R - 1) * a_row + (depth - 1) * a_step < a.len());
+        assert!((G - 1) * right.panel_stride + (depth - 1) * row_stride + width::<V>() <= b.len());
+        let (a, b) = (a.as_ptr(), b.as_ptr());
+        let (mut q, mut remaining) = (0, depth);
+        loop {
+            q = black_box(q);
+            // SAFETY: q < depth, so this is at most the last element asserted above.
+            let a: [*const f32; R] = from_fn(|r| unsafe { a.add(r * a_row + q * a_step) });
+            // SAFETY: as for a.
+            let b: [*const f32; G] = from_fn(|g| unsafe { b.add(g * right.panel_stride + q * row_stride) });
+            macro_rules! step {
+                ($u:literal) => {
+                    let (a_step, row_stride) = ($u * a_step, $u * row_stride);
+                    // SAFETY: q + u < depth: row q + u of the panel has `width` floats, as asserted.
+                    let b_row: [[V; COLUMNS]; G] =
+                        from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) }));
+                    for r in 0..R {
+                        // SAFETY: q + u < depth: asserted to be inside.
+                        let a = V::splat(unsafe { *a[r].add(a_step) });
+                        for g in 0..G {
+                            for c in 0..COLUMNS {
+                                sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
+                            }
                         }
                     }
-                }
+                    if remaining == $u + 1 {
+                        break;
+                    }
+                };
             }
-            a = a.map(|a| a.wrapping_add($count * a_step));
-            b = b.map(|b| b.wrapping_add($count * row_stride));
-        };
+            step!(0);
+            step!(1);
+            step!(2);
+            step!(3);
+            step!(4);
+            step!(5);
+            step!(6);
+            step!(7);
+            q += 8;
+            remaining -= 8;
+        }
     }
-    for _ in 0..depth / UNROLL {
-        steps!(4);
+    for (r, row) in sums.iter().enumerate() {
+        let output = &mut output[r * part.stride..];
+        for (g, sums) in row.iter().enumerate() {
+            part.write(sums, output, j + g * width::<V>());
+        }
     }
-    for _ in 0..depth % UNROLL {
-        steps!(1);
-    }
-    sums
 }
 
 #[cfg(test)]

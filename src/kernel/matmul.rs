@@ -272,27 +272,33 @@ impl Part<'_> {
 
     /// `row[j..j + width] = start + scale·sums`, as far as the row goes.
     #[inline(always)]
-    fn write<V: Lanes>(&self, sums: &[V; COLUMNS], row: &mut [f32], j: usize) {
-        let scale = V::splat(self.scale);
+    fn write<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
+        let sums = sums.map(|sum| sum.mul(V::splat(self.scale)));
         let row = &mut row[j..self.n];
         if row.len() >= width::<V>() {
-            for (c, (sum, out)) in sums.iter().zip(row.chunks_exact_mut(V::LEN)).enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                let out = &mut row[c * V::LEN..];
                 match self.start {
-                    Start::Zero => scale.mul(*sum),
-                    Start::Bias(bias) => scale.mul_add(*sum, V::load(&bias[j + c * V::LEN..])),
-                    Start::Output => scale.mul_add(*sum, V::load(out)),
+                    Start::Zero => sum,
+                    Start::Bias(bias) => sum.add(V::load(&bias[j + c * V::LEN..])),
+                    Start::Output => sum.add(V::load(out)),
                 }
                 .store(out);
             }
         } else {
-            for (c, (sum, out)) in sums.iter().zip(row.chunks_mut(V::LEN)).enumerate() {
-                match self.start {
-                    Start::Zero => scale.mul(*sum),
-                    Start::Bias(bias) => scale.mul_add(*sum, V::load_partial(&bias[j + c * V::LEN..][..out.len()], 0.)),
-                    Start::Output => scale.mul_add(*sum, V::load_partial(out, 0.)),
-                }
-                .store_partial(out);
+            self.write_partial(sums, row, j);
+        }
+    }
+
+    #[cold]
+    fn write_partial<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
+        for (c, (sum, out)) in sums.into_iter().zip(row.chunks_mut(V::LEN)).enumerate() {
+            match self.start {
+                Start::Zero => sum,
+                Start::Bias(bias) => sum.add(V::load_partial(&bias[j + c * V::LEN..][..out.len()], 0.)),
+                Start::Output => sum.add(V::load_partial(out, 0.)),
             }
+            .store_partial(out);
         }
     }
 }
@@ -357,12 +363,18 @@ fn tile<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(part: 
             remaining -= 8;
         }
     }
-    for (r, row) in sums.iter().enumerate() {
-        let output = &mut output[r * part.stride..];
-        for (g, sums) in row.iter().enumerate() {
-            part.write(sums, output, j + g * width::<V>());
-        }
+    // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
+    macro_rules! write {
+        ($($r:literal)*) => {
+            $(if $r < R {
+                let output = &mut output[$r * part.stride..];
+                for g in 0..G {
+                    part.write::<V>(sums[$r][g], output, j + g * width::<V>());
+                }
+            })*
+        };
     }
+    write!(0 1 2 3 4 5 6 7 8 9 10 11);
 }
 
 #[cfg(test)]

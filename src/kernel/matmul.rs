@@ -9,15 +9,16 @@
 use super::lanes::{Lanes, Widest};
 use std::array::from_fn;
 use std::hint::black_box;
+use std::ops::Range;
 
-/// The most rows of a tile. V8 has 15 vector registers to give. A fused multiply-add needs one for each sum, two for the right
-/// operand and one for the left: six rows. Without it the product takes another: five rows fit, four leave some air.
+/// The most rows of a tile. V8 has 15 vector registers to give: two for the right operand, one for the left, one for each
+/// sum, and without a fused multiply-add one more for the product.
 const ROWS: usize = if cfg!(target_feature = "avx512f") {
     12
 } else if cfg!(any(target_feature = "relaxed-simd", target_feature = "fma")) {
     6
 } else {
-    4
+    5
 };
 /// Vectors of a tile's row.
 const COLUMNS: usize = 2;
@@ -189,24 +190,23 @@ pub(super) fn multiply<V: Lanes, const TRANSPOSED: bool>(
     // A product over nothing is one block of depth 0: it writes the start.
     let depths = if k == 0 { 1 } else { k.div_ceil(DEPTH) };
     for first in (0..m).step_by(ROW_BLOCK) {
-        let end = m.min(first + ROW_BLOCK);
-        // As few tiles as possible, and all of them about as high.
-        let tiles = (end - first).div_ceil(ROWS);
+        let rows = ROW_BLOCK.min(m - first);
+        // As few tiles as possible: some of `height` rows, the others of one less.
+        let tiles = rows.div_ceil(ROWS);
+        let height = rows.div_ceil(tiles);
+        let middle = first + height * (rows - tiles * (height - 1));
         // Of few rows several panels at once, or the sums would wait for each other's additions.
-        let group = if end - first > 2 { 1 } else { 4 / (end - first) };
+        let group = if rows > 2 { 1 } else { 4 / rows };
         for p in (0..depths).map(|block| block * DEPTH) {
             let depth = DEPTH.min(k - p);
             let start = if p == 0 { start } else { Start::Output };
             let mut j = 0;
             while j < n {
                 let panels = if j + group * width::<V>() <= n { group } else { 1 };
-                let mut i = first;
-                for done in 0..tiles {
-                    let rows = (end - i).div_ceil(tiles - done);
-                    let part = Part { left, right, i, j, p, depth, stride, n, scale, start };
-                    part.compute::<V, TRANSPOSED>(rows, panels, &mut data[i * stride..]);
-                    i += rows;
-                }
+                let columns = j..n.min(j + panels * width::<V>());
+                let strip = Strip { left, right, columns, p, depth, stride, scale, start };
+                strip.compute::<V, TRANSPOSED>(height, panels, first..middle, data);
+                strip.compute::<V, TRANSPOSED>(height - 1, panels, middle..first + rows, data);
                 j += panels * width::<V>();
             }
         }
@@ -234,39 +234,123 @@ pub(super) fn multiply_transposed<V: Lanes>(
     }
 }
 
-/// What one tile computes: rows from `i` and columns from `j` on, over `p..p + depth` of the inner dimension.
-struct Part<'a> {
+/// A strip of the output, one panel wide or a few: its `columns` over `p..p + depth` of the inner dimension.
+struct Strip<'a> {
     left: Left<'a>,
     right: Right<'a>,
-    i: usize,
-    j: usize,
+    columns: Range<usize>,
     p: usize,
     depth: usize,
-    /// From one row of the output to the next, and how many columns it has in all.
+    /// From one row of the output to the next.
     stride: usize,
-    n: usize,
     scale: f32,
     start: Start<'a>,
 }
 
-impl Part<'_> {
-    fn compute<V: Lanes, const TRANSPOSED: bool>(&self, rows: usize, panels: usize, output: &mut [f32]) {
-        match (rows, panels) {
-            (1, 1) => tile::<V, 1, 1, TRANSPOSED>(self, output),
-            (1, 4) => tile::<V, 1, 4, TRANSPOSED>(self, output),
-            (2, 1) => tile::<V, 2, 1, TRANSPOSED>(self, output),
-            (2, 2) => tile::<V, 2, 2, TRANSPOSED>(self, output),
-            (3, 1) => tile::<V, 3, 1, TRANSPOSED>(self, output),
-            (4, 1) => tile::<V, 4, 1, TRANSPOSED>(self, output),
-            (5, 1) if ROWS >= 5 => tile::<V, 5, 1, TRANSPOSED>(self, output),
-            (6, 1) if ROWS >= 6 => tile::<V, 6, 1, TRANSPOSED>(self, output),
-            (7, 1) if ROWS >= 7 => tile::<V, 7, 1, TRANSPOSED>(self, output),
-            (8, 1) if ROWS >= 8 => tile::<V, 8, 1, TRANSPOSED>(self, output),
-            (9, 1) if ROWS >= 9 => tile::<V, 9, 1, TRANSPOSED>(self, output),
-            (10, 1) if ROWS >= 10 => tile::<V, 10, 1, TRANSPOSED>(self, output),
-            (11, 1) if ROWS >= 11 => tile::<V, 11, 1, TRANSPOSED>(self, output),
-            (12, 1) if ROWS >= 12 => tile::<V, 12, 1, TRANSPOSED>(self, output),
-            _ => unreachable!("no tile of {rows} rows and {panels} panels"),
+impl Strip<'_> {
+    /// `rows` of the strip by tiles of `height` rows and `panels` panels.
+    fn compute<V: Lanes, const T: bool>(&self, height: usize, panels: usize, rows: Range<usize>, output: &mut [f32]) {
+        if rows.is_empty() {
+            return;
+        }
+        match (height, panels) {
+            (1, 1) => self.tiles::<V, 1, 1, T>(rows, output),
+            (1, 4) => self.tiles::<V, 1, 4, T>(rows, output),
+            (2, 1) => self.tiles::<V, 2, 1, T>(rows, output),
+            (2, 2) => self.tiles::<V, 2, 2, T>(rows, output),
+            (3, 1) => self.tiles::<V, 3, 1, T>(rows, output),
+            (4, 1) => self.tiles::<V, 4, 1, T>(rows, output),
+            (5, 1) if ROWS >= 5 => self.tiles::<V, 5, 1, T>(rows, output),
+            (6, 1) if ROWS >= 6 => self.tiles::<V, 6, 1, T>(rows, output),
+            (7, 1) if ROWS >= 7 => self.tiles::<V, 7, 1, T>(rows, output),
+            (8, 1) if ROWS >= 8 => self.tiles::<V, 8, 1, T>(rows, output),
+            (9, 1) if ROWS >= 9 => self.tiles::<V, 9, 1, T>(rows, output),
+            (10, 1) if ROWS >= 10 => self.tiles::<V, 10, 1, T>(rows, output),
+            (11, 1) if ROWS >= 11 => self.tiles::<V, 11, 1, T>(rows, output),
+            (12, 1) if ROWS >= 12 => self.tiles::<V, 12, 1, T>(rows, output),
+            _ => unreachable!("no tile of {height} rows and {panels} panels"),
+        }
+    }
+
+    /// Tiles of `R` rows and `G` panels: `Σ_p left[i + r][p]·panels[g][p]`, the sums in registers, then into `output`.
+    ///
+    /// Three things here are for the machine code that comes out at the end, in V8 above all (seen in its disassembly):
+    /// - The inner loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the use of its sum;
+    ///   without the exits, to the last of the eight steps, and the operands of all eight would be alive at once, on the stack.
+    /// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose constant
+    ///   offsets no longer fit into the load instructions, and each load costs an addition.
+    /// - It is a function of its own, so that nothing else competes for registers.
+    #[inline(never)]
+    fn tiles<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(
+        &self,
+        rows: Range<usize>,
+        output: &mut [f32],
+    ) {
+        let Self { left, right, columns, p, depth, stride, .. } = self;
+        let (&p, &depth, &stride) = (p, depth, stride);
+        let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
+        let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
+        // Checked once here, so that the loop need not check.
+        let b = &right.data[columns.start / width::<V>() * right.panel_stride + p * row_stride..];
+        if depth > 0 {
+            assert!((rows.end - 1) * a_row + (p + depth - 1) * a_step < left.data.len());
+            assert!((G - 1) * right.panel_stride + (depth - 1) * row_stride + width::<V>() <= b.len());
+        }
+        let (a, b) = (left.data.as_ptr(), b.as_ptr());
+        for i in rows.step_by(R) {
+            let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
+            // SAFETY: row i, which is below rows.end, is inside `left.data`, as asserted.
+            let a = unsafe { a.add(i * a_row + p * a_step) };
+            let (mut q, mut remaining) = (0, depth);
+            while remaining > 0 {
+                q = black_box(q);
+                // SAFETY: i + r < rows.end and q < depth, so this is at most the last element asserted above.
+                let a: [*const f32; R] = from_fn(|r| unsafe { a.add(r * a_row + q * a_step) });
+                // SAFETY: q < depth, as for a.
+                let b: [*const f32; G] = from_fn(|g| unsafe { b.add(g * right.panel_stride + q * row_stride) });
+                macro_rules! step {
+                    ($u:literal) => {
+                        let (a_step, row_stride) = ($u * a_step, $u * row_stride);
+                        // SAFETY: q + u < depth: row q + u of the panel has `width` floats, as asserted.
+                        let b_row: [[V; COLUMNS]; G] =
+                            from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) }));
+                        for r in 0..R {
+                            // SAFETY: q + u < depth: asserted to be inside.
+                            let a = V::splat(unsafe { *a[r].add(a_step) });
+                            for g in 0..G {
+                                for c in 0..COLUMNS {
+                                    sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
+                                }
+                            }
+                        }
+                        if remaining == $u + 1 {
+                            break;
+                        }
+                    };
+                }
+                step!(0);
+                step!(1);
+                step!(2);
+                step!(3);
+                step!(4);
+                step!(5);
+                step!(6);
+                step!(7);
+                q += 8;
+                remaining -= 8;
+            }
+            // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
+            macro_rules! write {
+                ($($r:literal)*) => {
+                    $(if $r < R {
+                        let row = &mut output[(i + $r) * stride..][columns.clone()];
+                        for g in 0..G {
+                            self.write::<V>(sums[$r][g], row, g * width::<V>());
+                        }
+                    })*
+                };
+            }
+            write!(0 1 2 3 4 5 6 7 8 9 10 11);
         }
     }
 
@@ -274,13 +358,13 @@ impl Part<'_> {
     #[inline(always)]
     fn write<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
         let sums = sums.map(|sum| sum.mul(V::splat(self.scale)));
-        let row = &mut row[j..self.n];
+        let row = &mut row[j..];
         if row.len() >= width::<V>() {
             for (c, sum) in sums.into_iter().enumerate() {
                 let out = &mut row[c * V::LEN..];
                 match self.start {
                     Start::Zero => sum,
-                    Start::Bias(bias) => sum.add(V::load(&bias[j + c * V::LEN..])),
+                    Start::Bias(bias) => sum.add(V::load(&bias[self.columns.start + j + c * V::LEN..])),
                     Start::Output => sum.add(V::load(out)),
                 }
                 .store(out);
@@ -295,86 +379,15 @@ impl Part<'_> {
         for (c, (sum, out)) in sums.into_iter().zip(row.chunks_mut(V::LEN)).enumerate() {
             match self.start {
                 Start::Zero => sum,
-                Start::Bias(bias) => sum.add(V::load_partial(&bias[j + c * V::LEN..][..out.len()], 0.)),
+                Start::Bias(bias) => {
+                    let bias = &bias[self.columns.start + j + c * V::LEN..][..out.len()];
+                    sum.add(V::load_partial(bias, 0.))
+                }
                 Start::Output => sum.add(V::load_partial(out, 0.)),
             }
             .store_partial(out);
         }
     }
-}
-
-/// `R` rows times `G` panels: `Σ_p left[i + r][p]·panels[g][p]`, the sums in registers, then into `output`, which begins with row `i`.
-///
-/// Three things here are for the machine code that comes out at the end, in V8 above all (seen in its disassembly):
-/// - The loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the use of its sum;
-///   without the exits, to the last of the eight steps, and the operands of all eight would be alive at once, on the stack.
-/// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose constant offsets no longer
-///   fit into the load instructions, and each load costs an addition.
-/// - It is a function of its own, so that nothing else competes for registers.
-#[inline(never)]
-fn tile<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(part: &Part, output: &mut [f32]) {
-    let Part { left, right, i, j, p, depth, .. } = *part;
-    let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
-    let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
-    let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
-    if depth > 0 {
-        // Checked once here, so that the loop need not check.
-        let a = &left.data[i * a_row + p * a_step..];
-        let b = &right.data[j / width::<V>() * right.panel_stride + p * row_stride..];
-        assert!((R - 1) * a_row + (depth - 1) * a_step < a.len());
-        assert!((G - 1) * right.panel_stride + (depth - 1) * row_stride + width::<V>() <= b.len());
-        let (a, b) = (a.as_ptr(), b.as_ptr());
-        let (mut q, mut remaining) = (0, depth);
-        loop {
-            q = black_box(q);
-            // SAFETY: q < depth, so this is at most the last element asserted above.
-            let a: [*const f32; R] = from_fn(|r| unsafe { a.add(r * a_row + q * a_step) });
-            // SAFETY: as for a.
-            let b: [*const f32; G] = from_fn(|g| unsafe { b.add(g * right.panel_stride + q * row_stride) });
-            macro_rules! step {
-                ($u:literal) => {
-                    let (a_step, row_stride) = ($u * a_step, $u * row_stride);
-                    // SAFETY: q + u < depth: row q + u of the panel has `width` floats, as asserted.
-                    let b_row: [[V; COLUMNS]; G] =
-                        from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) }));
-                    for r in 0..R {
-                        // SAFETY: q + u < depth: asserted to be inside.
-                        let a = V::splat(unsafe { *a[r].add(a_step) });
-                        for g in 0..G {
-                            for c in 0..COLUMNS {
-                                sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
-                            }
-                        }
-                    }
-                    if remaining == $u + 1 {
-                        break;
-                    }
-                };
-            }
-            step!(0);
-            step!(1);
-            step!(2);
-            step!(3);
-            step!(4);
-            step!(5);
-            step!(6);
-            step!(7);
-            q += 8;
-            remaining -= 8;
-        }
-    }
-    // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
-    macro_rules! write {
-        ($($r:literal)*) => {
-            $(if $r < R {
-                let output = &mut output[$r * part.stride..];
-                for g in 0..G {
-                    part.write::<V>(sums[$r][g], output, j + g * width::<V>());
-                }
-            })*
-        };
-    }
-    write!(0 1 2 3 4 5 6 7 8 9 10 11);
 }
 
 #[cfg(test)]

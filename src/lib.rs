@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod error;
 pub mod generate;
 pub mod kernel;
+pub mod lab;
 pub mod lora;
 pub mod model;
 pub mod nn;
@@ -13,4 +14,8 @@ pub mod rng;
 pub mod tokenizer;
 pub mod train;
 
+#[cfg(target_arch = "wasm32")]
+mod web;
+
 pub use error::{Error, Result};
+pub use lab::Lab;

@@ -131,6 +131,22 @@ impl Gpt2 {
         self.named_tensors().iter().map(|(_, t)| t.elem_count()).sum()
     }
 
+    /// Whether every packed copy that a kernel reads equals its weight, bit for bit.
+    ///
+    /// # Errors
+    /// `tensor`, on a defect of ours.
+    pub fn packed_equal_weights(&self) -> Result<bool> {
+        let mut places = vec![&self.lm_head];
+        for Block { attn, mlp, .. } in &self.transformer.h {
+            match &attn.query_key_value {
+                Projections::Fused(c_attn) => places.push(c_attn),
+                Projections::Split(three) => places.extend(three),
+            }
+            places.extend([&attn.c_proj, &mlp.c_fc, &mlp.c_proj]);
+        }
+        places.into_iter().try_fold(true, |equal, place| Ok(equal && place.in_use().packed_equals_weight()?))
+    }
+
     fn build(config: Gpt2Config, head: Head, qkv: Qkv, source: &mut dyn Source) -> Result<Self> {
         let (d, vocabulary) = (config.n_embd, config.vocab_size);
         let wte = source.tensor("transformer.wte.weight", &[vocabulary, d])?;

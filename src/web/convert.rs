@@ -1,0 +1,41 @@
+//! Options and results, by way of JSON: serde checks on one side what JavaScript gives on the other.
+
+use super::error::with_code;
+use js_sys::{Array, JSON, Uint32Array};
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// A plain object of options; `undefined` is the defaults.
+pub fn options<T: DeserializeOwned + Default>(value: &JsValue) -> Result<T, JsValue> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(T::default());
+    }
+    let json = JSON::stringify(value)?.as_string().unwrap_or_default();
+    serde_json::from_str(&json).map_err(|e| with_code(&format!("the options cannot be read: {e}"), "config"))
+}
+
+/// A result as a plain object.
+pub fn object<T: Serialize>(value: &T) -> Result<JsValue, JsValue> {
+    let json = serde_json::to_string(value).map_err(|e| with_code(&e.to_string(), "format"))?;
+    JSON::parse(&json)
+}
+
+/// A text, or token ids as `Uint32Array` or array of numbers.
+pub fn input(value: &JsValue) -> Result<crate::lab::Input, JsValue> {
+    use crate::lab::Input;
+    if let Some(text) = value.as_string() {
+        return Ok(Input::Text(text));
+    }
+    if let Some(ids) = value.dyn_ref::<Uint32Array>() {
+        return Ok(Input::Ids(ids.to_vec()));
+    }
+    let ids = value.dyn_ref::<Array>().map(|array| array.iter().map(|id| id.as_f64().filter(is_id)).collect());
+    match ids {
+        Some(Some(ids)) => Ok(Input::Ids(Vec::into_iter(ids).map(|id: f64| id as u32).collect())),
+        _ => Err(with_code("a text or token ids are expected (string, Uint32Array or array of whole numbers)", "config")),
+    }
+}
+
+fn is_id(id: &f64) -> bool {
+    id.fract() == 0. && (0. ..=f64::from(u32::MAX)).contains(id)
+}

@@ -1,0 +1,172 @@
+//! The class `Lab`, method for method that of [`crate::lab`].
+
+use super::convert::{input, object, options};
+use super::error::to_js;
+use crate::error::Error;
+use crate::lab;
+use crate::lora::LoraConfig;
+use crate::model::Qkv;
+use js_sys::{Object, Reflect, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+
+type Result<T> = std::result::Result<T, JsValue>;
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct LoadOptions {
+    split_qkv: bool,
+}
+
+/// A model with its adapters, its run and its generation.
+#[wasm_bindgen]
+pub struct Lab(lab::Lab);
+
+#[wasm_bindgen]
+impl Lab {
+    /// From the contents of `config.json`, `model.safetensors` and `tokenizer.json`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: &str, weights: &[u8], tokenizer: Option<String>, load: &JsValue) -> Result<Lab> {
+        let LoadOptions { split_qkv } = options(load)?;
+        let qkv = if split_qkv { Qkv::Split } else { Qkv::Fused };
+        lab::Lab::new(config, weights, tokenizer.as_deref(), qkv).map(Lab).map_err(to_js)
+    }
+
+    pub fn info(&mut self) -> Result<JsValue> {
+        object(&self.0.info().map_err(to_js)?)
+    }
+
+    pub fn plan(&mut self, config: &JsValue) -> Result<JsValue> {
+        object(&self.0.plan(&options(config)?).map_err(to_js)?)
+    }
+
+    pub fn attach(&mut self, name: &str, config: &JsValue) -> Result<JsValue> {
+        let config: LoraConfig = options(config)?;
+        object(&self.0.attach(name, &config).map_err(to_js)?)
+    }
+
+    pub fn adapters(&self) -> Result<JsValue> {
+        object(&self.0.adapters())
+    }
+
+    pub fn select(&mut self, name: &str) -> Result<()> {
+        self.0.select(name).map_err(to_js)
+    }
+
+    #[wasm_bindgen(js_name = setEnabled)]
+    pub fn set_enabled(&mut self, enabled: bool) {
+        self.0.set_enabled(enabled);
+    }
+
+    #[wasm_bindgen(js_name = setStrength)]
+    pub fn set_strength(&mut self, strength: f64) -> Result<()> {
+        self.0.set_strength(strength).map_err(to_js)
+    }
+
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+        self.0.rename(from, to).map_err(to_js)
+    }
+
+    pub fn remove(&mut self, name: &str) -> Result<()> {
+        self.0.remove(name).map_err(to_js)
+    }
+
+    pub fn reset(&mut self) -> Result<()> {
+        self.0.reset().map_err(to_js)
+    }
+
+    pub fn merge(&mut self) -> Result<()> {
+        self.0.merge().map_err(to_js)
+    }
+
+    pub fn unmerge(&mut self) -> Result<()> {
+        self.0.unmerge().map_err(to_js)
+    }
+
+    #[wasm_bindgen(js_name = isMerged)]
+    pub fn is_merged(&self) -> bool {
+        self.0.is_merged()
+    }
+
+    /// `{ safetensors: Uint8Array, config: string }`
+    #[wasm_bindgen(js_name = exportAdapter)]
+    pub fn export_adapter(&mut self, name: Option<String>) -> Result<JsValue> {
+        let (safetensors, config) = self.0.export_adapter(name.as_deref()).map_err(to_js)?;
+        let files = Object::new();
+        Reflect::set(&files, &"safetensors".into(), &Uint8Array::from(&safetensors[..]))?;
+        Reflect::set(&files, &"config".into(), &config.into())?;
+        Ok(files.into())
+    }
+
+    #[wasm_bindgen(js_name = importAdapter)]
+    pub fn import_adapter(&mut self, name: &str, safetensors: &[u8], config: &str) -> Result<JsValue> {
+        object(&self.0.import_adapter(name, safetensors, config).map_err(to_js)?)
+    }
+
+    #[wasm_bindgen(js_name = beginTraining)]
+    pub fn begin_training(&mut self, text: &JsValue, config: &JsValue) -> Result<JsValue> {
+        object(&self.0.begin_training(&input(text)?, options(config)?).map_err(to_js)?)
+    }
+
+    pub fn step(&mut self) -> Result<JsValue> {
+        object(&self.0.step().map_err(to_js)?)
+    }
+
+    /// `undefined` if nothing is held out.
+    pub fn evaluate(&self) -> Result<Option<f64>> {
+        self.0.evaluate().map_err(to_js)
+    }
+
+    #[wasm_bindgen(js_name = isTraining)]
+    pub fn is_training(&self) -> bool {
+        self.0.is_training()
+    }
+
+    #[wasm_bindgen(js_name = saveState)]
+    pub fn save_state(&self) -> Result<Vec<u8>> {
+        self.0.save_state().map_err(to_js)
+    }
+
+    pub fn resume(&mut self, bytes: &[u8]) -> Result<JsValue> {
+        object(&self.0.resume(bytes).map_err(to_js)?)
+    }
+
+    #[wasm_bindgen(js_name = beginGeneration)]
+    pub fn begin_generation(&mut self, prompt: &JsValue, config: &JsValue) -> Result<()> {
+        self.0.begin_generation(&input(prompt)?, options(config)?).map_err(to_js)
+    }
+
+    #[wasm_bindgen(js_name = nextToken)]
+    pub fn next_token(&mut self) -> Result<JsValue> {
+        object(&self.0.next_token().map_err(to_js)?)
+    }
+
+    pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        self.0.logits(ids).map_err(to_js)
+    }
+
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.0.encode(text).map_err(to_js)
+    }
+
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.0.decode(ids).map_err(to_js)
+    }
+
+    #[wasm_bindgen(js_name = baseDigest)]
+    pub fn base_digest(&self) -> Result<String> {
+        self.0.base_digest().map_err(to_js)
+    }
+
+    /// Bytes of WebAssembly memory.
+    pub fn memory(&self) -> f64 {
+        const PAGE: usize = 65_536;
+        (core::arch::wasm32::memory_size(0) * PAGE) as f64
+    }
+}
+
+impl From<Error> for JsValue {
+    fn from(error: Error) -> Self {
+        to_js(error)
+    }
+}

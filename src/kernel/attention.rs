@@ -6,8 +6,8 @@
 
 use super::lanes::{Lanes, Widest};
 use super::math::exp;
-use super::matmul::{Left, Output, Right, Start, multiply, multiply_transposed, pack};
-use super::vector::{maximum, sum2, update};
+use super::matmul::{Left, Output, Right, Start, multiply, multiply_transposed, pack_into};
+use super::vector::{exp_and_sum, maximum, sum2, update};
 
 /// Queries of one block.
 const ROWS: usize = 32;
@@ -52,44 +52,61 @@ pub fn attention_cached(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize,
     cached::<Widest>(qkv, keys, values, heads, head_dim, y);
 }
 
+#[inline(never)]
 fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_exp: &mut [f32]) {
     let AttentionShape { batch, time, heads, head_dim } = shape;
     let width = heads * head_dim;
     debug_assert!(qkv.len() == batch * time * 3 * width && y.len() == batch * time * width);
     debug_assert_eq!(log_sum_exp.len(), batch * heads * time);
     let scale = 1. / (head_dim as f32).sqrt();
-    let mut scores = vec![0.; ROWS.min(time) * time];
+    let exp = exp::<V>();
+    let mut scores = vec![0.; ROWS.min(time) * time.next_multiple_of(V::LEN)];
+    let (mut keys_transposed, mut values) = (Vec::new(), Vec::new());
     for b in 0..batch {
         for head in 0..heads {
             let [q, k, v] = [0, 1, 2].map(|part| &qkv[b * time * 3 * width + part * width + head * head_dim..]);
-            let keys_transposed = pack::<V>(k, 1, 3 * width, head_dim, time);
-            let values = pack::<V>(v, 3 * width, 1, time, head_dim);
+            pack_into::<V>(&mut keys_transposed, k, 1, 3 * width, head_dim, time);
+            pack_into::<V>(&mut values, v, 3 * width, 1, time, head_dim);
             for first in (0..time).step_by(ROWS) {
                 let rows = ROWS.min(time - first);
                 let seen = first + rows;
+                let stride = seen.next_multiple_of(V::LEN);
                 let left = Left { data: &q[first * 3 * width..], stride: 3 * width };
                 let right = Right::packed::<V>(&keys_transposed, head_dim);
-                let output = Output { data: &mut scores, stride: seen };
+                let output = Output { data: &mut scores, stride };
                 multiply::<V, false>(left, right, output, [rows, head_dim, seen], scale, Start::Zero);
-                for (i, row) in scores.chunks_exact_mut(seen).take(rows).enumerate() {
-                    let (row, masked) = row.split_at_mut(first + i + 1);
-                    let max = maximum::<V>(row);
-                    update::<V>(row, |s| exp(s.sub(V::splat(max))));
-                    let sum = sum2::<V>(row, row, |p, _| p);
-                    update::<V>(row, |p| p.mul(V::splat(1. / sum)));
-                    masked.fill(0.);
-                    log_sum_exp[(b * heads + head) * time + first + i] = max + sum.ln();
-                }
-                let left = Left { data: &scores, stride: seen };
-                let right = Right::packed::<V>(&values, time);
                 let y = &mut y[(b * time + first) * width + head * head_dim..];
-                let output = Output { data: y, stride: width };
+                let mut sums = [0.; ROWS];
+                for (i, row) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
+                    let row = mask::<V>(row, first + i + 1);
+                    let max = maximum::<V>(row);
+                    sums[i] = exp_and_sum(row, max, &exp);
+                    log_sum_exp[(b * heads + head) * time + first + i] = max + sums[i].ln();
+                }
+                let left = Left { data: &scores, stride };
+                let right = Right::packed::<V>(&values, time);
+                let output = Output { data: &mut *y, stride: width };
                 multiply::<V, false>(left, right, output, [rows, seen, head_dim], 1., Start::Zero);
+                // Divided by the sums at the end: y's rows are shorter than the scores'.
+                for (y, sum) in y.chunks_mut(width).zip(&sums[..rows]) {
+                    update::<V>(&mut y[..head_dim], |y| y.mul(V::splat(1. / sum)));
+                }
             }
         }
     }
 }
 
+/// Hides all but the first `seen` scores of a row: those up to a whole number of vectors are set to −∞, whose exp is 0, and returned with
+/// the seen ones; those behind are set to 0 at once.
+#[inline(always)]
+fn mask<V: Lanes>(row: &mut [f32], seen: usize) -> &mut [f32] {
+    let (row, unseen) = row.split_at_mut(seen.next_multiple_of(V::LEN));
+    row[seen..].fill(f32::NEG_INFINITY);
+    unseen.fill(0.);
+    row
+}
+
+#[inline(never)]
 fn backward<V: Lanes>(
     qkv: &[f32],
     y: &[f32],
@@ -103,64 +120,63 @@ fn backward<V: Lanes>(
     debug_assert!(qkv.len() == batch * time * 3 * width && dqkv.len() == qkv.len());
     debug_assert!(y.len() == batch * time * width && dy.len() == y.len());
     let scale = 1. / (head_dim as f32).sqrt();
-    let mut p = vec![0.; ROWS.min(time) * time];
+    let exp = exp::<V>();
+    let mut p = vec![0.; ROWS.min(time) * time.next_multiple_of(V::LEN)];
     let mut ds = p.clone();
+    let (mut keys_transposed, mut values_transposed, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     for b in 0..batch {
         for head in 0..heads {
             let start = b * time * 3 * width + head * head_dim;
             let [q, k, v] = [0, 1, 2].map(|part| &qkv[start + part * width..]);
-            let keys_transposed = pack::<V>(k, 1, 3 * width, head_dim, time);
-            let values_transposed = pack::<V>(v, 1, 3 * width, head_dim, time);
-            let keys = pack::<V>(k, 3 * width, 1, time, head_dim);
+            pack_into::<V>(&mut keys_transposed, k, 1, 3 * width, head_dim, time);
+            pack_into::<V>(&mut values_transposed, v, 1, 3 * width, head_dim, time);
+            pack_into::<V>(&mut keys, k, 3 * width, 1, time, head_dim);
             for first in (0..time).step_by(ROWS) {
                 let rows = ROWS.min(time - first);
                 let seen = first + rows;
+                let stride = seen.next_multiple_of(V::LEN);
                 let q = &q[first * 3 * width..];
                 let at = (b * time + first) * width + head * head_dim;
                 let (y, dy) = (&y[at..], &dy[at..]);
 
                 let right = Right::packed::<V>(&keys_transposed, head_dim);
-                let output = Output { data: &mut p, stride: seen };
+                let output = Output { data: &mut p, stride };
                 let left = Left { data: q, stride: 3 * width };
                 multiply::<V, false>(left, right, output, [rows, head_dim, seen], scale, Start::Zero);
                 let right = Right::packed::<V>(&values_transposed, head_dim);
-                let output = Output { data: &mut ds, stride: seen };
+                let output = Output { data: &mut ds, stride };
                 let left = Left { data: dy, stride: width };
                 multiply::<V, false>(left, right, output, [rows, head_dim, seen], 1., Start::Zero);
-                for (i, (p, ds)) in p.chunks_exact_mut(seen).zip(ds.chunks_exact_mut(seen)).take(rows).enumerate() {
+                for (i, (p, ds)) in p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).take(rows).enumerate() {
                     let row = i * width..i * width + head_dim;
-                    let dot = sum2::<V>(&y[row.clone()], &dy[row], |y, dy| y.mul(dy));
-                    let (p, p_masked) = p.split_at_mut(first + i + 1);
-                    let (ds, ds_masked) = ds.split_at_mut(first + i + 1);
-                    let log_sum = log_sum_exp[(b * heads + head) * time + first + i];
-                    update::<V>(p, |s| exp(s.sub(V::splat(log_sum))));
-                    let mut ds_chunks = ds.chunks_exact_mut(V::LEN);
-                    let p_chunks = p.chunks_exact(V::LEN);
-                    let p_tail = p_chunks.remainder();
-                    let f = |p: V, dp: V| p.mul(dp.sub(V::splat(dot))).mul(V::splat(scale));
-                    for (ds, p) in (&mut ds_chunks).zip(p_chunks) {
-                        f(V::load(p), V::load(ds)).store(ds);
+                    let dot = V::splat(sum2::<V>(&y[row.clone()], &dy[row], |y, dy| y.mul(dy)));
+                    let log_sum = V::splat(log_sum_exp[(b * heads + head) * time + first + i]);
+                    let p = mask::<V>(p, first + i + 1);
+                    let (ds, unseen) = ds.split_at_mut(p.len());
+                    unseen.fill(0.);
+                    // What lies beyond a row's end was never written.
+                    ds[seen.min(p.len())..].fill(0.);
+                    for (p, ds) in p.chunks_exact_mut(V::LEN).zip(ds.chunks_exact_mut(V::LEN)) {
+                        let probability = exp(V::load(p).sub(log_sum));
+                        probability.store(p);
+                        probability.mul(V::load(ds).sub(dot)).mul(V::splat(scale)).store(ds);
                     }
-                    let tail = ds_chunks.into_remainder();
-                    f(V::load_partial(p_tail, 0.), V::load_partial(tail, 0.)).store_partial(tail);
-                    p_masked.fill(0.);
-                    ds_masked.fill(0.);
                 }
 
-                let (ds, p) = (Left { data: &ds, stride: seen }, Left { data: &p, stride: seen });
+                let (ds, p) = (Left { data: &ds, stride }, Left { data: &p, stride });
                 let right = Right::packed::<V>(&keys, time);
                 let output = Output { data: &mut dqkv[start + first * 3 * width..], stride: 3 * width };
                 multiply::<V, false>(ds, right, output, [rows, seen, head_dim], 1., Start::Zero);
                 // The rows of this block's own keys are met here for the first time: they are overwritten, the earlier ones added to.
-                for (part, left, right, stride) in [(1, ds, q, 3 * width), (2, p, dy, width)] {
+                for (part, left, right, right_stride) in [(1, ds, q, 3 * width), (2, p, dy, width)] {
                     let output = Output { data: &mut dqkv[start + part * width..], stride: 3 * width };
                     let sizes = [first, rows, head_dim];
-                    multiply_transposed::<V>(left, right, stride, output, sizes, 1., Start::Output);
+                    multiply_transposed::<V>(left, right, right_stride, output, sizes, 1., Start::Output);
                     let left = Left { data: &left.data[first..], ..left };
-                    let output =
-                        Output { data: &mut dqkv[start + first * 3 * width + part * width..], stride: 3 * width };
+                    let own = start + first * 3 * width + part * width;
+                    let output = Output { data: &mut dqkv[own..], stride: 3 * width };
                     let sizes = [rows, rows, head_dim];
-                    multiply_transposed::<V>(left, right, stride, output, sizes, 1., Start::Zero);
+                    multiply_transposed::<V>(left, right, right_stride, output, sizes, 1., Start::Zero);
                 }
             }
         }
@@ -172,6 +188,7 @@ fn cached<V: Lanes>(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize, hea
     debug_assert!(keys.len() == values.len() && y.len() * 3 == qkv.len() && keys.len() >= y.len());
     let past = (keys.len() - y.len()) / width;
     let scale = 1. / (head_dim as f32).sqrt();
+    let exp = exp::<V>();
     let mut scores = vec![0.; keys.len() / width];
     for (i, (qkv, y)) in qkv.chunks_exact(3 * width).zip(y.chunks_exact_mut(width)).enumerate() {
         let scores = &mut scores[..past + i + 1];
@@ -182,8 +199,7 @@ fn cached<V: Lanes>(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize, hea
                 *score = sum2::<V>(q, &key[part.clone()], |q, k| q.mul(k)) * scale;
             }
             let max = maximum::<V>(scores);
-            update::<V>(scores, |s| exp(s.sub(V::splat(max))));
-            let factor = 1. / sum2::<V>(scores, scores, |p, _| p);
+            let factor = 1. / exp_and_sum(scores, max, &exp);
             let y = &mut y[part.clone()];
             y.fill(0.);
             for (p, value) in scores.iter().zip(values.chunks_exact(width)) {

@@ -2,7 +2,7 @@
 
 use super::lanes::{Lanes, Widest};
 use super::math::exp;
-use super::vector::{maximum, sum2, update};
+use super::vector::{exp_and_sum, maximum, update};
 
 /// Returns `Σ −log softmax(logits)[target]` over the rows and replaces the logits by `scale·(softmax(logits) − onehot(target))`.
 ///
@@ -16,36 +16,36 @@ pub fn cross_entropy_loss(logits: &[f32], targets: &[u32], vocabulary: usize) ->
     forward::<Widest>(logits, targets, vocabulary)
 }
 
+#[inline(never)]
 fn forward_and_gradient<V: Lanes>(logits: &mut [f32], targets: &[u32], scale: f32) -> f64 {
     let Some(vocabulary) = logits.len().checked_div(targets.len()) else { return 0. };
+    let exp = exp::<V>();
     let mut loss = 0.;
     for (row, &target) in logits.chunks_exact_mut(vocabulary).zip(targets) {
         let target = target as usize;
         // Subtracting the maximum changes nothing but keeps exp() finite.
         let max = maximum::<V>(row);
         let target_logit = row[target] - max;
-        update::<V>(row, |x| exp(x.sub(V::splat(max))));
-        let sum = sum2::<V>(row, row, |x, _| x);
+        let sum = exp_and_sum(row, max, &exp);
         loss += f64::from(sum).ln() - f64::from(target_logit);
-        let factor = scale / sum;
-        update::<V>(row, |x| x.mul(V::splat(factor)));
+        let factor = V::splat(scale / sum);
+        update::<V>(row, |x| x.mul(factor));
         row[target] -= scale;
     }
     loss
 }
 
+#[inline(never)]
 fn forward<V: Lanes>(logits: &[f32], targets: &[u32], vocabulary: usize) -> f64 {
     debug_assert_eq!(logits.len(), targets.len() * vocabulary);
+    let exp = exp::<V>();
     let mut loss = 0.;
     for (row, &target) in logits.chunks_exact(vocabulary).zip(targets) {
         let max = maximum::<V>(row);
-        let exp_sum = |xs: &[f32]| -> V {
-            let x = V::load_partial(xs, f32::NEG_INFINITY);
-            exp(x.sub(V::splat(max)))
-        };
         let chunks = row.chunks_exact(V::LEN);
-        let tail = exp_sum(chunks.remainder());
-        let sum = chunks.fold(tail, |sum, x| sum.add(exp(V::load(x).sub(V::splat(max))))).sum();
+        let exp = |x: V| exp(x.sub(V::splat(max)));
+        let tail = exp(V::load_partial(chunks.remainder(), f32::NEG_INFINITY));
+        let sum = chunks.fold(tail, |sum, x| sum.add(exp(V::load(x)))).sum();
         loss += f64::from(sum).ln() - f64::from(row[target as usize] - max);
     }
     loss

@@ -1,7 +1,7 @@
 //! GPT-2's activation (`gelu_new`): the tanh approximation of GELU (Hendrycks and Gimpel, 2016).
 
 use super::lanes::{Lanes, Widest};
-use super::math::sigmoid;
+use super::math::{constant, sigmoid_of_minus};
 use super::vector::{map, map2};
 
 /// 2·√(2/π)
@@ -20,23 +20,29 @@ pub fn gelu_backward(x: &[f32], dy: &[f32], dx: &mut [f32]) {
     backward::<Widest>(x, dy, dx);
 }
 
+#[inline(never)]
 fn forward<V: Lanes>(x: &[f32], y: &mut [f32]) {
-    map::<V>(x, y, |x| x.mul(sigmoid(twice_u(x))));
-}
-
-fn backward<V: Lanes>(x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    map2::<V>(x, dy, dx, |x, dy| {
-        let s = sigmoid(twice_u(x));
-        let slope = V::splat(3. * CUBIC * TWICE_SQRT_2_OVER_PI).mul(x.mul(x)).add(V::splat(TWICE_SQRT_2_OVER_PI));
-        let ds = s.sub(s.mul(s)).mul(slope);
-        dy.mul(x.mul_add(ds, s))
+    let sigmoid_of_minus = sigmoid_of_minus::<V>();
+    let (linear, cubic) = (constant::<V>(-TWICE_SQRT_2_OVER_PI), constant::<V>(-CUBIC * TWICE_SQRT_2_OVER_PI));
+    map::<V>(x, y, |x| {
+        let minus_2u = x.mul(cubic.mul_add(x.mul(x), linear));
+        x.mul(sigmoid_of_minus(minus_2u))
     });
 }
 
-#[inline(always)]
-fn twice_u<V: Lanes>(x: V) -> V {
-    let factor = V::splat(CUBIC * TWICE_SQRT_2_OVER_PI).mul_add(x.mul(x), V::splat(TWICE_SQRT_2_OVER_PI));
-    x.mul(factor)
+#[inline(never)]
+fn backward<V: Lanes>(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let sigmoid_of_minus = sigmoid_of_minus::<V>();
+    let (linear, cubic) = (constant::<V>(-TWICE_SQRT_2_OVER_PI), constant::<V>(-CUBIC * TWICE_SQRT_2_OVER_PI));
+    let three = constant::<V>(3.);
+    map2::<V>(x, dy, dx, |x, dy| {
+        let cubic_x2 = cubic.mul(x.mul(x));
+        let s = sigmoid_of_minus(x.mul(cubic_x2.add(linear)));
+        let minus_slope = cubic_x2.mul_add(three, linear);
+        // s·(1 − s), negated as the slope is
+        let minus_ds = s.mul_add(s, V::splat(0.).sub(s));
+        dy.mul(x.mul(minus_slope).mul_add(minus_ds, s))
+    });
 }
 
 #[cfg(test)]

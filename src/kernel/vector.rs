@@ -11,7 +11,9 @@ pub(super) fn map<V: Lanes>(x: &[f32], y: &mut [f32], f: impl Fn(V) -> V) {
     for (x, y) in x_chunks.zip(&mut y_chunks) {
         f(V::load(x)).store(y);
     }
-    f(V::load_partial(x_tail, 0.)).store_partial(y_chunks.into_remainder());
+    if !x_tail.is_empty() {
+        f(V::load_partial(x_tail, 0.)).store_partial(y_chunks.into_remainder());
+    }
 }
 
 /// `y = f(x, z)` lane by lane.
@@ -24,7 +26,9 @@ pub(super) fn map2<V: Lanes>(x: &[f32], z: &[f32], y: &mut [f32], f: impl Fn(V, 
     for ((x, z), y) in x_chunks.zip(z_chunks).zip(&mut y_chunks) {
         f(V::load(x), V::load(z)).store(y);
     }
-    f(V::load_partial(x_tail, 0.), V::load_partial(z_tail, 0.)).store_partial(y_chunks.into_remainder());
+    if !x_tail.is_empty() {
+        f(V::load_partial(x_tail, 0.), V::load_partial(z_tail, 0.)).store_partial(y_chunks.into_remainder());
+    }
 }
 
 /// `x = f(x)` lane by lane.
@@ -35,7 +39,29 @@ pub(super) fn update<V: Lanes>(xs: &mut [f32], mut f: impl FnMut(V) -> V) {
         f(V::load(x)).store(x);
     }
     let tail = chunks.into_remainder();
-    f(V::load_partial(tail, 0.)).store_partial(tail);
+    if !tail.is_empty() {
+        f(V::load_partial(tail, 0.)).store_partial(tail);
+    }
+}
+
+/// `x = exp(x − max)`, with the given exp; returns the sum.
+#[inline(always)]
+pub(super) fn exp_and_sum<V: Lanes>(xs: &mut [f32], max: f32, exp: impl Fn(V) -> V) -> f32 {
+    let max = V::splat(max);
+    let mut chunks = xs.chunks_exact_mut(V::LEN);
+    let mut sum = V::splat(0.);
+    for x in &mut chunks {
+        let y = exp(V::load(x).sub(max));
+        y.store(x);
+        sum = sum.add(y);
+    }
+    let tail = chunks.into_remainder();
+    if !tail.is_empty() {
+        let y = exp(V::load_partial(tail, f32::NEG_INFINITY).sub(max));
+        y.store_partial(tail);
+        sum = sum.add(y);
+    }
+    sum.sum()
 }
 
 /// `Σ f(x, y)`; `f(0, 0)` must be 0, for the tail is padded. Four running sums hide the latency of the addition.
@@ -52,18 +78,23 @@ pub(super) fn sum2<V: Lanes>(x: &[f32], y: &[f32], f: impl Fn(V, V) -> V) -> f32
     }
     let mut sum = sums[0].add(sums[2]).add(sums[1].add(sums[3]));
     let (x_chunks, y_chunks) = (x_rest.chunks_exact(V::LEN), y_rest.chunks_exact(V::LEN));
-    let tail = f(V::load_partial(x_chunks.remainder(), 0.), V::load_partial(y_chunks.remainder(), 0.));
+    let (x_tail, y_tail) = (x_chunks.remainder(), y_chunks.remainder());
     for (x, y) in x_chunks.zip(y_chunks) {
         sum = sum.add(f(V::load(x), V::load(y)));
     }
-    sum.add(tail).sum()
+    if !x_tail.is_empty() {
+        sum = sum.add(f(V::load_partial(x_tail, 0.), V::load_partial(y_tail, 0.)));
+    }
+    sum.sum()
 }
 
 /// The largest of `xs`, −∞ if there is none.
 #[inline(always)]
 pub(super) fn maximum<V: Lanes>(xs: &[f32]) -> f32 {
     let chunks = xs.chunks_exact(V::LEN);
-    let tail = V::load_partial(chunks.remainder(), f32::NEG_INFINITY);
+    let lowest = V::splat(f32::NEG_INFINITY);
+    let tail = chunks.remainder();
+    let tail = if tail.is_empty() { lowest } else { V::load_partial(tail, f32::NEG_INFINITY) };
     chunks.fold(tail, |max, x| max.max(V::load(x))).maximum()
 }
 

@@ -12,8 +12,9 @@ mod serve;
 mod setup;
 mod test;
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// An error is one line that says what to do; nobody matches on it.
 type Result<T, E = String> = std::result::Result<T, E>;
@@ -25,7 +26,8 @@ usage: cargo xtask <command>
   test [SUITE …]             every test suite, or only those named: native wasm types js page
   build                      WebAssembly into www/pkg, npm files into www/vendor
   dist                       the page as one static folder, dist/
-  check                      format, lints on both targets, types";
+  check                      format, lints on both targets, types
+  pretrain --corpus FILE …   train the tiny checkpoint anew, natively: an hour or two";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some((&"build", [])) => build::run(),
         Some((&"dist", [])) => dist::run(),
         Some((&"check", [])) => check::run(),
+        Some((&"pretrain", rest)) => pretrain(rest),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -52,6 +55,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Becomes the program of its own that pretrains. As a part of this one it would make everybody who only wants
+/// to see the page compile the model natively first.
+fn pretrain(args: &[&str]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    // The reader's folder stays the current one: paths among the arguments are meant from there.
+    command.args(["run", "--quiet", "--release", "--manifest-path"]).arg(root().join("pretrain/Cargo.toml")).arg("--");
+    Err(format!("cannot start cargo: {}", command.args(args).exec()))
 }
 
 /// The repository that this program was run in. Cargo says it at run time too, which holds when clones share a target folder.

@@ -120,7 +120,7 @@ fn page() -> Result<Command> {
     setup::npm_packages()?;
     let browser = setup::browser()?;
     let mut command = node_test("tests/page")?;
-    command.env("LORA_LAB_CHROMIUM", browser.chromium);
+    command.env("CHROMIUM", browser.chromium);
     Ok(command)
 }
 

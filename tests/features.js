@@ -20,7 +20,7 @@ export async function walk(lab, text) {
     }
     return false;
   };
-  const small = { batchSize: 1, blockSize: 16, evaluateEvery: 0, evaluationWindows: 1 };
+  const small = { batchSize: 1, blockSize: 16, evaluateEvery: 0, evaluationWindows: 1, warmupSteps: 0 };
   const run = async (options) => {
     const steps = [];
     for await (const step of lab.train({ text, ...small, ...options })) steps.push(step);

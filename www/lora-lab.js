@@ -21,6 +21,7 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").Generated} Generated */
 /** @typedef {import("./types.js").ModelFiles} ModelFiles */
 /** @typedef {import("./types.js").ModelInfo} ModelInfo */
+/** @typedef {import("./types.js").ModelOptions} ModelOptions */
 /** @typedef {import("./types.js").Plan} Plan */
 /** @typedef {import("./types.js").Progress} Progress */
 /** @typedef {import("./types.js").Saved} Saved */
@@ -31,6 +32,7 @@ export { CODES, LabError } from "./protocol.js";
 /**
  * @typedef {object} LoadOptions
  * @property {string | URL | ModelFiles} model the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files
+ * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(error: LabError) => void} [onRestart] the worker died and another was started in the last saved state
  * @property {AbortSignal} [signal]
@@ -43,7 +45,7 @@ export class LoraLab {
   #client;
   /** Settles when the worker, after a death the next one, can be asked. @type {Promise<void>} */
   #ready = Promise.resolve();
-  /** @type {string | ModelFiles} */
+  /** What "load" is asked with, also of the next worker. @type {[string | ModelFiles, ModelOptions]} */
   #model;
   #createWorker;
   #onRestart;
@@ -63,7 +65,7 @@ export class LoraLab {
    * Use LoraLab.load().
    * @param {Client} client
    * @param {{ info: ModelInfo, lanes: string }} loaded
-   * @param {string | ModelFiles} model
+   * @param {[string | ModelFiles, ModelOptions]} model
    * @param {LoadOptions} options
    */
   constructor(client, { info, lanes }, model, { createWorker = blobWorker, onRestart, saveEvery = 2000 }) {
@@ -82,16 +84,16 @@ export class LoraLab {
    * @param {LoadOptions} options
    */
   static async load(options) {
-    const { onProgress, signal, createWorker = blobWorker } = options;
+    const { onProgress, signal, createWorker = blobWorker, splitQkv = false } = options;
     signal?.throwIfAborted();
     if (!hasSimd()) {
       throw new LabError(CODES.noSimd, `expected WebAssembly SIMD, which this browser lacks; it came with ${BROWSERS}`);
     }
-    const model = resolved(options.model);
+    const model = /** @type {[string | ModelFiles, ModelOptions]} */ ([resolved(options.model), { splitQkv }]);
     const client = await Client.start(createWorker, signal);
     try {
       const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));
-      const { result } = await client.request("load", [model], { onNote, signal });
+      const { result } = await client.request("load", model, { onNote, signal });
       signal?.throwIfAborted();
       return new LoraLab(client, /** @type {any} */ (result), model, options);
     } catch (error) {
@@ -105,8 +107,8 @@ export class LoraLab {
    * @param {AttachOptions} [options]
    * @returns {Promise<Plan>}
    */
-  plan(options = {}) {
-    return this.#ask("plan", [options]);
+  plan({ name: _name, ...config } = {}) {
+    return this.#ask("plan", [config]);
   }
 
   /**
@@ -114,8 +116,8 @@ export class LoraLab {
    * @param {AttachOptions} [options]
    * @returns {Promise<Plan>}
    */
-  attach(options = {}) {
-    return this.#ask("attach", [options], { save: "all" });
+  attach({ name = "default", ...config } = {}) {
+    return this.#ask("attach", [name, config], { save: "all" });
   }
 
   /** @returns {Promise<AdapterInfo[]>} */
@@ -185,9 +187,8 @@ export class LoraLab {
    * @param {TrainOptions & Abortable} options
    * @returns {Promise<Corpus>}
    */
-  beginTraining({ signal, ...options }) {
-    if (options.ids) options.ids = Uint32Array.from(options.ids);
-    return this.#ask("beginTraining", [options], { save: "all", signal });
+  beginTraining({ text, ids = [], signal, ...config }) {
+    return this.#ask("beginTraining", [text ?? Uint32Array.from(ids), config], { save: "all", signal });
   }
 
   /**
@@ -220,12 +221,12 @@ export class LoraLab {
     }
   }
 
-  /** Mean loss on the held-out share, with the adapter as it is. @param {Abortable} [options] @returns {Promise<number>} */
+  /** Mean loss on the held-out share, with the adapter as it is; undefined if nothing is held out. @param {Abortable} [options] @returns {Promise<number | undefined>} */
   evaluate({ signal } = {}) {
     return this.#ask("evaluate", [], { signal });
   }
 
-  /** Whether a training is under way that train() would go on with. @returns {Promise<boolean>} */
+  /** Whether there is a training, under way or at its end. @returns {Promise<boolean>} */
   isTraining() {
     return this.#ask("isTraining", []);
   }
@@ -325,7 +326,7 @@ export class LoraLab {
       let client;
       try {
         client = await Client.start(this.#createWorker);
-        await client.request("load", [this.#model]);
+        await client.request("load", this.#model);
         await client.request("restore", [saved]);
         if (this.#disposed) return client.close(new LabError(CODES.disposed, "this lab was disposed of"));
         this.#saved = saved;

@@ -74,6 +74,9 @@ export function buffers(value, found = new Set()) {
   return [...found];
 }
 
+/** Of all typed arrays: a Node Buffer's own slice() is a view, no copy. */
+const { slice } = Object.getPrototypeOf(Uint8Array.prototype);
+
 /**
  * The same message with its own copy of every typed array: what the caller handed over stays the caller's, and
  * a view into a larger buffer does not carry the rest of it along.
@@ -84,7 +87,7 @@ export function buffers(value, found = new Set()) {
 export function owned(value) {
   /** @param {any} item @returns {any} */
   const copy = (item) => {
-    if (ArrayBuffer.isView(item)) return /** @type {Uint8Array} */ (item).slice();
+    if (ArrayBuffer.isView(item)) return slice.call(item);
     if (Array.isArray(item)) return item.map(copy);
     if (item && Object.getPrototypeOf(item) === Object.prototype) {
       return Object.fromEntries(Object.entries(item).map(([key, part]) => [key, copy(part)]));

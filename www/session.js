@@ -221,7 +221,7 @@ export class Session {
     await lab.attach({ name: INCOMING, rank, alpha, targets, seed });
     try {
       const tokens = await lab.beginTraining({ text: corpus.text, steps, batchSize, blockSize, learningRate, seed });
-      const heldOut = await lab.evaluate();
+      const heldOut = (await lab.evaluate()) ?? NaN;
       await this.#forget();
       await lab.rename(INCOMING, NAME);
       await lab.setStrength(settings.strength);

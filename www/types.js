@@ -93,6 +93,8 @@
 
 /** @typedef {{ phase: "engine" | "model" | "weights", loaded: number, total: number | undefined }} Progress */
 
+/** @typedef {{ splitQkv?: boolean }} ModelOptions splitQkv: query, key and value as three layers, as in the textbook, instead of the fused c_attn */
+
 /** @typedef {{ config: string, weights: Uint8Array, tokenizer?: string }} ModelFiles */
 
 /**
@@ -108,8 +110,8 @@
  * The class that Rust exports (src/web/).
  * @typedef {object} WasmLab
  * @property {() => ModelInfo} info
- * @property {(options: AttachOptions) => Plan} plan
- * @property {(options: AttachOptions) => Plan} attach
+ * @property {(config: Omit<AttachOptions, "name">) => Plan} plan
+ * @property {(name: string, config: Omit<AttachOptions, "name">) => Plan} attach
  * @property {() => AdapterInfo[]} adapters
  * @property {(name: string) => void} select
  * @property {(on: boolean) => void} setEnabled
@@ -121,15 +123,15 @@
  * @property {() => boolean} isMerged
  * @property {(name?: string) => AdapterFiles} exportAdapter
  * @property {(name: string, safetensors: Uint8Array, config: string) => Plan} importAdapter
- * @property {(options: TrainOptions) => Corpus} beginTraining
+ * @property {(text: string | Uint32Array, config: Omit<TrainOptions, "text" | "ids">) => Corpus} beginTraining
  * @property {() => Step} step
- * @property {() => number} evaluate
+ * @property {() => number | undefined} evaluate
  * @property {() => boolean} isTraining
  * @property {() => Uint8Array} saveState
  * @property {(bytes: Uint8Array) => { step: number, steps: number }} resume
  * @property {() => void} reset
  * @property {(prompt: string | Uint32Array, options: GenerateOptions) => void} beginGeneration
- * @property {() => { id: number, text: string, done: boolean }} nextToken
+ * @property {() => { id: number | null, text: string, done: boolean }} nextToken
  * @property {(ids: Uint32Array) => Float32Array} logits
  * @property {(text: string) => Uint32Array} encode
  * @property {(ids: Uint32Array) => string} decode
@@ -140,7 +142,7 @@
 
 /**
  * @typedef {object} Engine the wasm module once it is instantiated
- * @property {new (config: string, weights: Uint8Array, tokenizer: string | undefined) => WasmLab} Lab
+ * @property {new (config: string, weights: Uint8Array, tokenizer: string | undefined, options: ModelOptions) => WasmLab} Lab
  * @property {() => string} lanes
  */
 

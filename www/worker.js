@@ -80,12 +80,12 @@ function requestHandler(loadEngine) {
 
   /** @type {Record<string, (args: any[], context: Context) => unknown>} */
   const methods = {
-    async load([model], { signal, note }) {
+    async load([model, options], { signal, note }) {
       note("progress", { phase: "engine", loaded: 0, total: undefined });
       // Neither waits for the other: compiling and downloading overlap.
       const [engine, files] = await Promise.all([loadEngine(), modelFiles(model, signal, note)]);
       signal.throwIfAborted();
-      const fresh = new engine.Lab(files.config, files.weights, files.tokenizer);
+      const fresh = new engine.Lab(files.config, files.weights, files.tokenizer, options);
       loaded?.free();
       loaded = fresh;
       return { info: fresh.info(), lanes: engine.lanes() };
@@ -155,7 +155,8 @@ async function generate(lab, prompt, options, { signal, note }) {
     for (let done = false; !done; ) {
       const token = lab.nextToken();
       done = token.done;
-      ids.push(token.id);
+      // The last answer may hold nothing but the text kept back until then.
+      if (token.id !== null) ids.push(token.id);
       text += token.text;
       if (token.text) note("text", token.text);
       await breath.take();

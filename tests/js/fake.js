@@ -22,7 +22,7 @@ export class FakeLab {
   plan({ rank = 8 }) {
     return { trainable: rank * 16, total: 100, layers: [{ name: "h.0.attn.c_attn", in: 4, out: 12, rank, parameters: rank * 16 }] };
   }
-  attach({ name = "default", ...options }) {
+  attach(name, options) {
     if (this.all.has(name)) throw coded("name", `adapter ${name} exists`);
     this.all.set(name, { value: 0 });
     this.active = name;
@@ -58,8 +58,8 @@ export class FakeLab {
     this.active = name;
     return this.plan({});
   }
-  beginTraining({ text, ids, steps = 200 }) {
-    this.run = { step: 0, steps, text: text ?? [...ids].join(" ") };
+  beginTraining(text, { steps = 200 }) {
+    this.run = { step: 0, steps, text: typeof text === "string" ? text : text.join(" ") };
     return { tokens: this.run.text.length, trainTokens: 1, heldOutTokens: 1 };
   }
   step() {
@@ -71,7 +71,7 @@ export class FakeLab {
     return { step: this.run.step, loss: 1 / this.run.step, learningRate: 0.1, gradNorm: 1, tokens: 512, done };
   }
   evaluate() { return 1; }
-  isTraining() { return this.run !== undefined && this.run.step < this.run.steps; }
+  isTraining() { return this.run !== undefined; }
   saveState() { return new TextEncoder().encode(JSON.stringify({ ...this.run, active: this.active })); }
   resume(bytes) {
     const { active, ...run } = JSON.parse(new TextDecoder().decode(bytes));

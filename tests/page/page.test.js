@@ -1,0 +1,165 @@
+// The whole page in headless Chromium, used as a reader uses it.
+import assert from "node:assert/strict";
+import { QUICK, pageTest } from "./harness.js";
+
+pageTest("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {
+  const { page } = visit;
+  await visit.ready();
+  const baseText = (await visit.state()).before.text;
+  await visit.train();
+  const { run, before, after, digest, adapter, baseBytes } = await visit.state();
+  assert.ok(run.heldOut < run.firstHeldOut, `${run.heldOut} after ${run.firstHeldOut}`);
+  assert.equal(run.points.step.length, QUICK.steps + 1);
+  assert.equal(before.text, baseText);
+  assert.notEqual(after.text, baseText);
+  assert.match(digest.now, /^[0-9a-f]{64}$/);
+  assert.equal(digest.now, digest.first);
+  assert.ok(adapter.bytes < baseBytes / 10, `${adapter.bytes} of ${baseBytes}`);
+  await page.getByText(/The same, checked \d+ times/).waitFor();
+
+  const off = await visit.engine(`async (lab, prompt) => {
+    const greedy = { temperature: 0, maxTokens: 30 };
+    await lab.setEnabled(false);
+    const disabled = await lab.generate(prompt, greedy);
+    await lab.setEnabled(true);
+    const [off, on] = [await lab.generate(prompt, { ...greedy, adapter: false }), await lab.generate(prompt, greedy)];
+    return [[...disabled.ids], [...off.ids], [...on.ids]];
+  }`, "Once upon a time");
+  assert.deepEqual(off[0], off[1]);
+  assert.notDeepEqual(off[2], off[1]);
+
+  assert.deepEqual(await page.evaluate(() => window.engines), [], "no engine on the main thread");
+  assert.equal(page.workers().length, 1);
+  const strangers = visit.requests.filter((url) => !url.startsWith(`${visit.origin}/some/where/`) && !url.startsWith("blob:"));
+  assert.deepEqual(strangers, []);
+  assert.ok(visit.requests.some((url) => url.endsWith(".wasm")), "requests of the worker are seen as well");
+  assert.deepEqual(visit.errors, []);
+  visit.t.diagnostic(`longest task on the main thread: ${await page.evaluate(() => window.longestTask)} ms (0: none over 50)`);
+});
+
+pageTest("pause acts within one step, and training goes on from there", async (visit) => {
+  const { page } = visit;
+  await visit.ready({ ...QUICK, steps: 500 });
+  await visit.button("Train").click();
+  await visit.until((state) => state.run?.step >= 3);
+  const at = await page.evaluate(() => {
+    const element = document.querySelector("lora-lab");
+    element.shadowRoot.querySelector("[data-action=pause]").click();
+    return element.state.run.step;
+  });
+  await visit.settled("paused");
+  const stood = (await visit.state()).run.step;
+  assert.ok(stood <= at + 1, `${stood} after a pause at ${at}`);
+  await visit.button("Step").click();
+  await visit.until(`(state) => state.phase === "paused" && state.run.step === ${stood + 1}`);
+  await visit.button("Resume").click();
+  await visit.until(`(state) => state.run.step >= ${stood + 3}`);
+  await visit.button("Pause").click();
+  await visit.settled("paused");
+  const { points } = (await visit.state()).run;
+  assert.deepEqual(points.step, points.step.map((_, index) => index));
+  await visit.button("Reset").click();
+  await visit.until((state) => state.phase === "ready" && !state.run && !state.adapter);
+  assert.deepEqual(visit.errors, []);
+});
+
+pageTest("settings come from the link and go back into it", async (visit) => {
+  const { page } = visit;
+  await visit.ready({ ...QUICK, sample: "robot", rank: 5, targets: "attn.c_attn", seed: 7, prompt: "The cat", "text-seed": 9 });
+  const { settings, corpus } = await visit.state();
+  assert.deepEqual([settings.sample, settings.rank, settings.targets, settings.seed, settings.prompt], ["robot", 5, ["attn.c_attn"], 7, "The cat"]);
+  assert.match(corpus.text, /LOG/);
+  assert.equal(await page.getByLabel("Rank").inputValue(), "5");
+  assert.equal(await page.getByRole("radio", { name: /robot/i }).isChecked(), true);
+  assert.equal(await page.getByLabel("Prompt").inputValue(), "The cat");
+  await page.getByLabel("Rank").fill("11");
+  await page.getByRole("radio", { name: /Recipes/ }).check();
+  await visit.until(() => ["rank=11", "sample=recipes", "seed=7"].every((part) => location.hash.includes(part)));
+  // A second reader opens the link.
+  const link = page.url();
+  await page.goto("about:blank");
+  await page.goto(link);
+  await visit.until((state) => state.phase === "ready" && state.settings.rank === 11 && state.corpus?.id === "recipes");
+  // And pastes another one into the same page.
+  await page.evaluate(() => (location.hash = "#rank=2&sample=names"));
+  await visit.until((state) => state.settings.rank === 2 && state.corpus?.id === "names");
+  assert.deepEqual(visit.errors, []);
+});
+
+pageTest("the count of what learns follows the rank at once", async (visit) => {
+  const { page } = visit;
+  await visit.ready();
+  const shown = async () => Number((await page.locator(".parameters .small").textContent()).split(" ")[0].replaceAll(",", ""));
+  for (const rank of [1, 16, 64]) {
+    await page.getByLabel("Rank").fill(String(rank));
+    await visit.until(`() => document.querySelector("lora-lab").shadowRoot.querySelector(".slider output").textContent === "${rank}"`);
+    const plan = await visit.engine("(lab, rank) => lab.plan({ rank })", rank);
+    assert.equal(await shown(), plan.trainable);
+  }
+  await page.getByText("More settings").click();
+  await page.getByRole("checkbox", { name: /c_attn/ }).uncheck();
+  await visit.until((state) => Array.isArray(state.settings.targets));
+  const { settings } = await visit.state();
+  const plan = await visit.engine("(lab, options) => lab.plan(options)", { rank: 64, targets: settings.targets });
+  await page.waitForTimeout(50);
+  assert.equal(await shown(), plan.trainable);
+});
+
+pageTest("the same link and seed give the same adapter and the same texts", async (visit) => {
+  const once = async () => {
+    await visit.ready();
+    await visit.train();
+    const { before, after, run } = await visit.state();
+    const bytes = await visit.engine("async (lab) => [...(await lab.exportAdapter()).safetensors]");
+    return { before: before.text, after: after.text, loss: run.points.loss, bytes: Buffer.from(bytes).toString("base64") };
+  };
+  const first = await once();
+  await visit.page.goto("about:blank");
+  assert.deepEqual(await once(), first);
+});
+
+pageTest("it works by keyboard alone", async (visit) => {
+  const { page } = visit;
+  await visit.ready();
+  const focused = () => page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.textContent ?? "");
+  for (let tabs = 0; (await focused()) !== "Train"; tabs++) {
+    assert.ok(tabs < 30, "Train cannot be reached");
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await visit.settled("done");
+  await page.getByRole("radio", { name: /Pirate/ }).focus();
+  await page.keyboard.press("ArrowDown");
+  await visit.until((state) => state.settings.sample === "robot");
+  await page.getByLabel("Rank").focus();
+  await page.keyboard.press("ArrowRight");
+  await visit.until((state) => state.settings.rank === 5);
+  await page.getByLabel("Prompt").focus();
+  await page.keyboard.press("End");
+  await page.keyboard.type(" there");
+  await page.keyboard.press("Enter");
+  await visit.until((state) => state.before.key.includes("Once upon a time there") && !state.before.writing);
+});
+
+for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 }, tablet: { width: 820, height: 1180 } })) {
+  pageTest(`on a ${name} nothing is wider than the screen, before and after training`, async (visit) => {
+    const wider = () => visit.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    await visit.ready();
+    assert.ok((await wider()) <= 0);
+    await visit.page.getByText("More settings").click();
+    await visit.train();
+    assert.ok((await wider()) <= 0);
+    assert.deepEqual(visit.errors, []);
+  }, { viewport });
+}
+
+pageTest("every control has a name", async (visit) => {
+  await visit.ready();
+  const nameless = await visit.page.evaluate(() => {
+    const root = document.querySelector("lora-lab").shadowRoot;
+    return [...root.querySelectorAll("input, textarea, button, progress")]
+      .filter((control) => !control.labels?.length && !control.getAttribute("aria-label") && !control.textContent.trim())
+      .map((control) => control.outerHTML);
+  });
+  assert.deepEqual(nameless, []);
+});

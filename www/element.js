@@ -42,22 +42,23 @@ export class LoraLabElement extends HTMLElement {
       (state, event) => this.#changed(state, event),
     );
     this.#session = session;
-    this.#build(session);
     if (this.hasAttribute("link")) {
       session.set(fromHash(location.hash));
       addEventListener("hashchange", () => this.#follow(), { signal });
     }
     // The canvas does not follow style sheets by itself.
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#restyle(), { signal });
+    // The worker starts while the page is being built.
     session.open().then(() => {
       if (session.state.info && !signal.aborted) this.#tell("lora-ready", session.state.info);
     });
+    this.#build(session, signal);
   }
 
   disconnectedCallback() {
     this.#ended.abort();
     cancelAnimationFrame(this.#frame);
-    for (const part of this.#parts) part.end?.();
+    for (const part of this.#parts.splice(0)) part.end?.();
     this.#session?.close();
     this.#session = undefined;
   }
@@ -72,27 +73,40 @@ export class LoraLabElement extends HTMLElement {
     return this.#session?.state;
   }
 
-  /** @param {Session} session */
-  #build(session) {
+  /**
+   * Part by part, each in a task of its own: all at once would keep a slow phone from answering.
+   * @param {Session} session
+   * @param {AbortSignal} signal
+   */
+  async #build(session, signal) {
     const context = { words: words(en), session };
     const { t } = context.words;
-    const train = trainView(context, () => this.#look());
-    const data = dataView(context, SAMPLES);
-    const compare = compareView(context);
-    const benefits = benefitsView(context);
-    this.#restyle = train.restyle;
-    this.#parts = [statusPart(context), data, train, compare, benefits];
-    /** @param {string} name @param {number} number @param {Part} part */
-    const step = (name, number, part) => {
-      part.root.prepend(h("header", {}, h("span", { class: "number", "aria-hidden": "true" }, String(number)),
-        h("h2", {}, t(`${name}.heading`)), h("p", { class: "muted" }, t(`${name}.hint`))));
-      return part.root;
-    };
-    const steps = h("div", { class: "steps" }, step("data", 1, data), step("train", 2, train), step("compare", 3, compare));
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+    const steps = h("div", { class: "steps" });
     root.adoptedStyleSheets = [sheet];
-    root.replaceChildren(h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") }), this.#parts[0].root, steps, benefits.root);
-    this.#render();
+    root.replaceChildren(h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") }));
+    /** @param {Part} part @param {ParentNode} parent */
+    const add = async (part, parent) => {
+      this.#parts.push(part);
+      parent.append(part.root);
+      part.render(session.state);
+      await new Promise((resolve) => setTimeout(resolve));
+      return !signal.aborted;
+    };
+    /** @param {string} name @param {Part} part */
+    const step = (name, part) => {
+      const number = h("span", { class: "number", "aria-hidden": "true" }, String(steps.childElementCount + 1));
+      part.root.prepend(h("header", {}, number, h("h2", {}, t(`${name}.heading`)), h("p", { class: "muted" }, t(`${name}.hint`))));
+      return add(part, steps);
+    };
+    if (!(await add(statusPart(context), root))) return;
+    root.append(steps);
+    if (!(await step("data", dataView(context, SAMPLES)))) return;
+    const train = trainView(context, () => this.#look());
+    this.#restyle = train.restyle;
+    if (!(await step("train", train))) return;
+    if (!(await step("compare", compareView(context)))) return;
+    await add(benefitsView(context), root);
   }
 
   #restyle = () => {};

@@ -17,16 +17,20 @@
 export function words(table) {
   const locale = table["locale"];
   const plurals = new Intl.PluralRules(locale);
-  /** @param {Intl.NumberFormatOptions} options */
-  const format = (options) => new Intl.NumberFormat(locale, options).format;
-  const short = [0, 1, 2, 3, 4, 5, 6].map((digits) => format({ maximumFractionDigits: digits }));
-  const long = [0, 1, 2, 3, 4].map((digits) => format({ minimumFractionDigits: digits, maximumFractionDigits: digits }));
-  const percent = format({ style: "percent", maximumSignificantDigits: 2 });
-  /** @param {string} unit */
-  const unit = (unit) => format({ style: "unit", unit, maximumSignificantDigits: 3 });
-  const [byte, kilobyte, megabyte] = ["byte", "kilobyte", "megabyte"].map(unit);
-  const [second, minute] = ["second", "minute"].map((name) => format({ style: "unit", unit: name, unitDisplay: "narrow", maximumFractionDigits: 0 }));
-  const number = (/** @type {number} */ value, digits = 0) => short[digits](value);
+  /** @type {Map<string, Intl.NumberFormat>} */
+  const formats = new Map();
+  /** A format is made when it is first wanted: each takes a millisecond or so. @param {number} value @param {Intl.NumberFormatOptions} options */
+  const format = (value, options) => {
+    const key = JSON.stringify(options);
+    const made = formats.get(key) ?? new Intl.NumberFormat(locale, options);
+    formats.set(key, made);
+    return made.format(value);
+  };
+  const number = (/** @type {number} */ value, digits = 0) => format(value, { maximumFractionDigits: digits });
+  /** @param {number} value @param {string} unit */
+  const size = (value, unit) => format(value, { style: "unit", unit, maximumSignificantDigits: 3 });
+  /** @param {number} value @param {string} unit */
+  const time = (value, unit) => format(value, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 0 });
 
   return {
     t(key, values = {}) {
@@ -41,12 +45,13 @@ export function words(table) {
     },
     has: (key) => key in table,
     number,
-    fixed: (value, digits) => long[digits](value),
-    percent,
-    bytes: (value) => (value < 1000 ? byte(value) : value < 1e6 ? kilobyte(value / 1e3) : megabyte(value / 1e6)),
+    fixed: (value, digits) => format(value, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+    percent: (share) => format(share, { style: "percent", maximumSignificantDigits: 2 }),
+    bytes: (value) => (value < 1000 ? size(value, "byte") : value < 1e6 ? size(value / 1e3, "kilobyte") : size(value / 1e6, "megabyte")),
     duration(seconds) {
       const whole = Math.max(0, Math.round(seconds));
-      return whole < 60 ? second(whole) : `${minute(Math.floor(whole / 60))} ${second(whole % 60)}`;
+      const rest = time(whole % 60, "second");
+      return whole < 60 ? rest : `${time(Math.floor(whole / 60), "minute")} ${rest}`;
     },
   };
 }

@@ -77,7 +77,7 @@ export const FIELDS = {
   seed: number("seed", 1, 0, SEEDS),
   prompt,
   temperature: number("temperature", 0.8, 0, 2, 0.05),
-  maxTokens: number("length", 120, 1, 1000),
+  maxTokens: number("length", 100, 1, 1000),
   textSeed: number("text-seed", 1, 0, SEEDS),
   strength: number("strength", 1, 0, 2, 0.05),
 };

@@ -133,6 +133,14 @@ class Visit {
     }
   }
 
+  /** Wait until so many workers are left: ending one takes the browser a moment. */
+  async workers(count) {
+    for (let tries = 0; this.page.workers().length !== count; tries++) {
+      if (tries === 100) throw new Error(`${this.page.workers().length} workers, expected ${count}`);
+      await this.page.waitForTimeout(50);
+    }
+  }
+
   button(name) {
     return this.page.getByRole("button", { name, exact: true });
   }

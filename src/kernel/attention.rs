@@ -7,7 +7,7 @@
 use super::lanes::{Lanes, Widest};
 use super::math::exp;
 use super::matmul::{Left, Output, Right, Start, multiply, multiply_transposed, pack_into};
-use super::vector::{exp_and_sum, maximum, sum2, update};
+use super::vector::{maximum, sum, sum2, update, update2};
 
 /// Queries of one block.
 const ROWS: usize = 32;
@@ -59,7 +59,6 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
     debug_assert!(qkv.len() == batch * time * 3 * width && y.len() == batch * time * width);
     debug_assert_eq!(log_sum_exp.len(), batch * heads * time);
     let scale = 1. / (head_dim as f32).sqrt();
-    let exp = exp::<V>();
     let mut scores = vec![0.; ROWS.min(time) * time.next_multiple_of(V::LEN)];
     let (mut keys_transposed, mut values) = (Vec::new(), Vec::new());
     for b in 0..batch {
@@ -80,7 +79,9 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
                 for (i, row) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
                     let row = mask::<V>(row, first + i + 1);
                     let max = maximum::<V>(row);
-                    sums[i] = exp_and_sum(row, max, &exp);
+                    let shift = V::splat(max);
+                    exp::<V>(row, |s| s.sub(shift));
+                    sums[i] = sum::<V>(row);
                     log_sum_exp[(b * heads + head) * time + first + i] = max + sums[i].ln();
                 }
                 let left = Left { data: &scores, stride };
@@ -120,7 +121,6 @@ fn backward<V: Lanes>(
     debug_assert!(qkv.len() == batch * time * 3 * width && dqkv.len() == qkv.len());
     debug_assert!(y.len() == batch * time * width && dy.len() == y.len());
     let scale = 1. / (head_dim as f32).sqrt();
-    let exp = exp::<V>();
     let mut p = vec![0.; ROWS.min(time) * time.next_multiple_of(V::LEN)];
     let mut ds = p.clone();
     let (mut keys_transposed, mut values_transposed, mut keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -156,11 +156,9 @@ fn backward<V: Lanes>(
                     unseen.fill(0.);
                     // What lies beyond a row's end was never written.
                     ds[seen.min(p.len())..].fill(0.);
-                    for (p, ds) in p.chunks_exact_mut(V::LEN).zip(ds.chunks_exact_mut(V::LEN)) {
-                        let probability = exp(V::load(p).sub(log_sum));
-                        probability.store(p);
-                        probability.mul(V::load(ds).sub(dot)).mul(V::splat(scale)).store(ds);
-                    }
+                    exp::<V>(p, |s| s.sub(log_sum));
+                    let scale = V::splat(scale);
+                    update2::<V>(ds, p, |dp, p| p.mul(dp.sub(dot)).mul(scale));
                 }
 
                 let (ds, p) = (Left { data: &ds, stride }, Left { data: &p, stride });
@@ -188,7 +186,6 @@ fn cached<V: Lanes>(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize, hea
     debug_assert!(keys.len() == values.len() && y.len() * 3 == qkv.len() && keys.len() >= y.len());
     let past = (keys.len() - y.len()) / width;
     let scale = 1. / (head_dim as f32).sqrt();
-    let exp = exp::<V>();
     let mut scores = vec![0.; keys.len() / width];
     for (i, (qkv, y)) in qkv.chunks_exact(3 * width).zip(y.chunks_exact_mut(width)).enumerate() {
         let scores = &mut scores[..past + i + 1];
@@ -199,7 +196,9 @@ fn cached<V: Lanes>(qkv: &[f32], keys: &[f32], values: &[f32], heads: usize, hea
                 *score = sum2::<V>(q, &key[part.clone()], |q, k| q.mul(k)) * scale;
             }
             let max = maximum::<V>(scores);
-            let factor = 1. / exp_and_sum(scores, max, &exp);
+            let shift = V::splat(max);
+            exp::<V>(scores, |s| s.sub(shift));
+            let factor = 1. / sum::<V>(scores);
             let y = &mut y[part.clone()];
             y.fill(0.);
             for (p, value) in scores.iter().zip(values.chunks_exact(width)) {

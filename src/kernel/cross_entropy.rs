@@ -1,8 +1,8 @@
 //! Cross-entropy of logits against the next token, with its gradient in the logits' own place.
 
 use super::lanes::{Lanes, Widest};
-use super::math::exp;
-use super::vector::{exp_and_sum, maximum, update};
+use super::math::{BLOCK, exp};
+use super::vector::{maximum, sum, update};
 
 /// Returns `Σ −log softmax(logits)[target]` over the rows and replaces the logits by `scale·(softmax(logits) − onehot(target))`.
 ///
@@ -19,14 +19,15 @@ pub fn cross_entropy_loss(logits: &[f32], targets: &[u32], vocabulary: usize) ->
 #[inline(never)]
 fn forward_and_gradient<V: Lanes>(logits: &mut [f32], targets: &[u32], scale: f32) -> f64 {
     let Some(vocabulary) = logits.len().checked_div(targets.len()) else { return 0. };
-    let exp = exp::<V>();
     let mut loss = 0.;
     for (row, &target) in logits.chunks_exact_mut(vocabulary).zip(targets) {
         let target = target as usize;
         // Subtracting the maximum changes nothing but keeps exp() finite.
         let max = maximum::<V>(row);
         let target_logit = row[target] - max;
-        let sum = exp_and_sum(row, max, &exp);
+        let max = V::splat(max);
+        exp::<V>(row, |x| x.sub(max));
+        let sum = sum::<V>(row);
         loss += f64::from(sum).ln() - f64::from(target_logit);
         let factor = V::splat(scale / sum);
         update::<V>(row, |x| x.mul(factor));
@@ -38,15 +39,19 @@ fn forward_and_gradient<V: Lanes>(logits: &mut [f32], targets: &[u32], scale: f3
 #[inline(never)]
 fn forward<V: Lanes>(logits: &[f32], targets: &[u32], vocabulary: usize) -> f64 {
     debug_assert_eq!(logits.len(), targets.len() * vocabulary);
-    let exp = exp::<V>();
     let mut loss = 0.;
+    let mut block = [0.; BLOCK];
     for (row, &target) in logits.chunks_exact(vocabulary).zip(targets) {
         let max = maximum::<V>(row);
-        let chunks = row.chunks_exact(V::LEN);
-        let exp = |x: V| exp(x.sub(V::splat(max)));
-        let tail = exp(V::load_partial(chunks.remainder(), f32::NEG_INFINITY));
-        let sum = chunks.fold(tail, |sum, x| sum.add(exp(V::load(x)))).sum();
-        loss += f64::from(sum).ln() - f64::from(row[target as usize] - max);
+        let shift = V::splat(max);
+        let mut total = 0.;
+        for xs in row.chunks(BLOCK) {
+            let block = &mut block[..xs.len()];
+            block.copy_from_slice(xs);
+            exp::<V>(block, |x| x.sub(shift));
+            total += f64::from(sum::<V>(block));
+        }
+        loss += total.ln() - f64::from(row[target as usize] - max);
     }
     loss
 }

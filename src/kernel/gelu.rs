@@ -1,8 +1,8 @@
 //! GPT-2's activation (`gelu_new`): the tanh approximation of GELU (Hendrycks and Gimpel, 2016).
 
 use super::lanes::{Lanes, Widest};
-use super::math::{constant, sigmoid_of_minus};
-use super::vector::{map, map2};
+use super::math::{BLOCK, constant, exp};
+use super::vector::{map, update2};
 
 /// 2·√(2/π)
 const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_2;
@@ -22,27 +22,34 @@ pub fn gelu_backward(x: &[f32], dy: &[f32], dx: &mut [f32]) {
 
 #[inline(never)]
 fn forward<V: Lanes>(x: &[f32], y: &mut [f32]) {
-    let sigmoid_of_minus = sigmoid_of_minus::<V>();
-    let (linear, cubic) = (constant::<V>(-TWICE_SQRT_2_OVER_PI), constant::<V>(-CUBIC * TWICE_SQRT_2_OVER_PI));
-    map::<V>(x, y, |x| {
-        let minus_2u = x.mul(cubic.mul_add(x.mul(x), linear));
-        x.mul(sigmoid_of_minus(minus_2u))
-    });
+    let one = constant::<V>(1.);
+    for (x, y) in x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+        exp_minus_2u::<V>(x, y);
+        update2::<V>(y, x, |e, x| x.div(e.add(one)));
+    }
 }
 
 #[inline(never)]
 fn backward<V: Lanes>(x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let sigmoid_of_minus = sigmoid_of_minus::<V>();
+    let (one, three) = (constant::<V>(1.), constant::<V>(3.));
+    let (linear, cubic) = (constant::<V>(TWICE_SQRT_2_OVER_PI), constant::<V>(CUBIC * TWICE_SQRT_2_OVER_PI));
+    for ((x, dy), dx) in x.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dx.chunks_mut(BLOCK)) {
+        exp_minus_2u::<V>(x, dx);
+        update2::<V>(dx, x, |e, x| {
+            let s = one.div(e.add(one));
+            let x_slope = x.mul(cubic.mul(x.mul(x)).mul_add(three, linear));
+            x_slope.mul_add(s.sub(s.mul(s)), s)
+        });
+        update2::<V>(dx, dy, |slope, dy| slope.mul(dy));
+    }
+}
+
+/// `y = e^(−2u)`: `σ(2u) = 1/(1 + y)`.
+#[inline(always)]
+fn exp_minus_2u<V: Lanes>(x: &[f32], y: &mut [f32]) {
     let (linear, cubic) = (constant::<V>(-TWICE_SQRT_2_OVER_PI), constant::<V>(-CUBIC * TWICE_SQRT_2_OVER_PI));
-    let three = constant::<V>(3.);
-    map2::<V>(x, dy, dx, |x, dy| {
-        let cubic_x2 = cubic.mul(x.mul(x));
-        let s = sigmoid_of_minus(x.mul(cubic_x2.add(linear)));
-        let minus_slope = cubic_x2.mul_add(three, linear);
-        // s·(1 − s), negated as the slope is
-        let minus_ds = s.mul_add(s, V::splat(0.).sub(s));
-        dy.mul(x.mul(minus_slope).mul_add(minus_ds, s))
-    });
+    map::<V>(x, y, |x| x.mul(cubic.mul_add(x.mul(x), linear)));
+    exp::<V>(y, |x| x);
 }
 
 #[cfg(test)]

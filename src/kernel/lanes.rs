@@ -57,11 +57,8 @@ pub(super) trait Lanes: Copy {
     fn min(self, other: Self) -> Self;
     /// The larger; a NaN in `self` stays.
     fn max(self, other: Self) -> Self;
-    /// `self` where `x ≥ limit`, else 0. (A NaN `x` keeps `self`.)
-    fn zero_below(self, x: Self, limit: Self) -> Self;
-    /// Adds the integer in the low bits of `n` to the exponent: `self · 2ⁿ` without a rounding, for
-    /// `n` as rounding leaves it behind, see [`super::math::exp`].
-    fn shift_exponent(self, n: Self) -> Self;
+    /// The bits moved up into the exponent: of a float that holds the whole number `n + 127` in its lowest bits, 2ⁿ; 0 for n = −127, ∞ for n = 128.
+    fn power_of_two(self) -> Self;
     /// The sum of all lanes.
     fn sum(self) -> f32;
     /// The largest of all lanes.
@@ -160,12 +157,8 @@ impl<const N: usize> Lanes for Array<N> {
         self.zip(other, |x, y| if x < y { y } else { x })
     }
     #[inline(always)]
-    fn zero_below(self, x: Self, limit: Self) -> Self {
-        Self(std::array::from_fn(|i| if x.0[i] < limit.0[i] { 0. } else { self.0[i] }))
-    }
-    #[inline(always)]
-    fn shift_exponent(self, n: Self) -> Self {
-        self.zip(n, |x, n| f32::from_bits(x.to_bits().wrapping_add(n.to_bits() << 23)))
+    fn power_of_two(self) -> Self {
+        Self(self.0.map(|x| f32::from_bits(x.to_bits() << 23)))
     }
     #[inline(always)]
     fn sum(self) -> f32 {

@@ -44,24 +44,25 @@ pub(super) fn update<V: Lanes>(xs: &mut [f32], mut f: impl FnMut(V) -> V) {
     }
 }
 
-/// `x = exp(x − max)`, with the given exp; returns the sum.
+/// `x = f(x, y)` lane by lane.
 #[inline(always)]
-pub(super) fn exp_and_sum<V: Lanes>(xs: &mut [f32], max: f32, exp: impl Fn(V) -> V) -> f32 {
-    let max = V::splat(max);
-    let mut chunks = xs.chunks_exact_mut(V::LEN);
-    let mut sum = V::splat(0.);
-    for x in &mut chunks {
-        let y = exp(V::load(x).sub(max));
-        y.store(x);
-        sum = sum.add(y);
+pub(super) fn update2<V: Lanes>(xs: &mut [f32], ys: &[f32], f: impl Fn(V, V) -> V) {
+    debug_assert_eq!(xs.len(), ys.len());
+    let (mut x_chunks, y_chunks) = (xs.chunks_exact_mut(V::LEN), ys.chunks_exact(V::LEN));
+    let y_tail = y_chunks.remainder();
+    for (x, y) in (&mut x_chunks).zip(y_chunks) {
+        f(V::load(x), V::load(y)).store(x);
     }
-    let tail = chunks.into_remainder();
-    if !tail.is_empty() {
-        let y = exp(V::load_partial(tail, f32::NEG_INFINITY).sub(max));
-        y.store_partial(tail);
-        sum = sum.add(y);
+    let x_tail = x_chunks.into_remainder();
+    if !x_tail.is_empty() {
+        f(V::load_partial(x_tail, 0.), V::load_partial(y_tail, 0.)).store_partial(x_tail);
     }
-    sum.sum()
+}
+
+/// `Σ x`.
+#[inline(always)]
+pub(super) fn sum<V: Lanes>(xs: &[f32]) -> f32 {
+    sum2::<V>(xs, xs, |x, _| x)
 }
 
 /// `Σ f(x, y)`; `f(0, 0)` must be 0, for the tail is padded. Four running sums hide the latency of the addition.

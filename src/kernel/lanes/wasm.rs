@@ -67,12 +67,8 @@ impl Lanes for F32x4 {
         Self(f32x4_pmax(self.0, other.0))
     }
     #[inline(always)]
-    fn zero_below(self, x: Self, limit: Self) -> Self {
-        Self(v128_andnot(self.0, f32x4_lt(x.0, limit.0)))
-    }
-    #[inline(always)]
-    fn shift_exponent(self, n: Self) -> Self {
-        Self(i32x4_add(self.0, i32x4_shl(n.0, 23)))
+    fn power_of_two(self) -> Self {
+        Self(i32x4_shl(self.0, 23))
     }
     #[inline(always)]
     fn sum(self) -> f32 {

@@ -8,24 +8,23 @@ use core::arch::x86_64::*;
 
 #[cfg(not(all(target_feature = "avx2", target_feature = "fma")))]
 use self::{
-    __m128 as Register, _mm_add_epi32 as add_integers, _mm_add_ps as add, _mm_castps_si128 as to_integers,
-    _mm_castsi128_ps as to_floats, _mm_div_ps as div, _mm_loadu_ps as load, _mm_max_ps as max, _mm_min_ps as min,
-    _mm_mul_ps as mul, _mm_set1_ps as splat, _mm_slli_epi32 as shift_left, _mm_sqrt_ps as sqrt, _mm_storeu_ps as store,
-    _mm_sub_ps as sub,
+    __m128 as Register, _mm_add_ps as add, _mm_castps_si128 as to_integers, _mm_castsi128_ps as to_floats,
+    _mm_div_ps as div, _mm_loadu_ps as load, _mm_max_ps as max, _mm_min_ps as min, _mm_mul_ps as mul,
+    _mm_set1_ps as splat, _mm_slli_epi32 as shift_left, _mm_sqrt_ps as sqrt, _mm_storeu_ps as store, _mm_sub_ps as sub,
 };
 #[cfg(all(target_feature = "avx2", target_feature = "fma", not(target_feature = "avx512f")))]
 use self::{
-    __m256 as Register, _mm256_add_epi32 as add_integers, _mm256_add_ps as add, _mm256_castps_si256 as to_integers,
-    _mm256_castsi256_ps as to_floats, _mm256_div_ps as div, _mm256_loadu_ps as load, _mm256_max_ps as max,
-    _mm256_min_ps as min, _mm256_mul_ps as mul, _mm256_set1_ps as splat, _mm256_slli_epi32 as shift_left,
-    _mm256_sqrt_ps as sqrt, _mm256_storeu_ps as store, _mm256_sub_ps as sub,
+    __m256 as Register, _mm256_add_ps as add, _mm256_castps_si256 as to_integers, _mm256_castsi256_ps as to_floats,
+    _mm256_div_ps as div, _mm256_loadu_ps as load, _mm256_max_ps as max, _mm256_min_ps as min, _mm256_mul_ps as mul,
+    _mm256_set1_ps as splat, _mm256_slli_epi32 as shift_left, _mm256_sqrt_ps as sqrt, _mm256_storeu_ps as store,
+    _mm256_sub_ps as sub,
 };
 #[cfg(target_feature = "avx512f")]
 use self::{
-    __m512 as Register, _mm512_add_epi32 as add_integers, _mm512_add_ps as add, _mm512_castps_si512 as to_integers,
-    _mm512_castsi512_ps as to_floats, _mm512_div_ps as div, _mm512_loadu_ps as load, _mm512_max_ps as max,
-    _mm512_min_ps as min, _mm512_mul_ps as mul, _mm512_set1_ps as splat, _mm512_slli_epi32 as shift_left,
-    _mm512_sqrt_ps as sqrt, _mm512_storeu_ps as store, _mm512_sub_ps as sub,
+    __m512 as Register, _mm512_add_ps as add, _mm512_castps_si512 as to_integers, _mm512_castsi512_ps as to_floats,
+    _mm512_div_ps as div, _mm512_loadu_ps as load, _mm512_max_ps as max, _mm512_min_ps as min, _mm512_mul_ps as mul,
+    _mm512_set1_ps as splat, _mm512_slli_epi32 as shift_left, _mm512_sqrt_ps as sqrt, _mm512_storeu_ps as store,
+    _mm512_sub_ps as sub,
 };
 
 /// One register of floats.
@@ -103,24 +102,11 @@ impl Lanes for Vector {
         Self(intrinsic!(max(other.0, self.0)))
     }
     #[inline(always)]
-    fn zero_below(self, x: Self, limit: Self) -> Self {
-        #[cfg(target_feature = "avx512f")]
+    fn power_of_two(self) -> Self {
+        let bits = intrinsic!(to_integers(self.0));
         // SAFETY: it touches no memory, and the build has the instruction.
-        return Self(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(x.0, limit.0), self.0) });
-        #[cfg(all(target_feature = "avx2", target_feature = "fma", not(target_feature = "avx512f")))]
-        // SAFETY: it touches no memory, and the build has the instruction.
-        return Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(x.0, limit.0), self.0) });
-        #[cfg(not(all(target_feature = "avx2", target_feature = "fma")))]
-        // SAFETY: it touches no memory, and every x86-64 has the instruction.
-        return Self(unsafe { _mm_and_ps(_mm_cmpnlt_ps(x.0, limit.0), self.0) });
-    }
-    #[inline(always)]
-    fn shift_exponent(self, n: Self) -> Self {
-        let (bits, n) = (intrinsic!(to_integers(self.0)), intrinsic!(to_integers(n.0)));
-        // SAFETY: it touches no memory, and the build has the instruction.
-        let shifted = unsafe { shift_left::<23>(n) };
-        let sum = intrinsic!(add_integers(bits, shifted));
-        Self(intrinsic!(to_floats(sum)))
+        let shifted = unsafe { shift_left::<23>(bits) };
+        Self(intrinsic!(to_floats(shifted)))
     }
     #[inline(always)]
     fn sum(self) -> f32 {

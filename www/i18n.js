@@ -47,7 +47,7 @@ export function words(table) {
     number,
     fixed: (value, digits) => format(value, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
     percent: (share) => format(share, { style: "percent", maximumSignificantDigits: 2 }),
-    bytes: (value) => (value < 1000 ? size(value, "byte") : value < 1e6 ? size(value / 1e3, "kilobyte") : size(value / 1e6, "megabyte")),
+    bytes: (value) => (value < 1000 ? format(value, { style: "unit", unit: "byte", unitDisplay: "long" }) : value < 1e6 ? size(value / 1e3, "kilobyte") : size(value / 1e6, "megabyte")),
     duration(seconds) {
       const whole = Math.max(0, Math.round(seconds));
       const rest = time(whole % 60, "second");

@@ -183,7 +183,7 @@ export class Session {
     const { lab } = this;
     if (!lab) return;
     this.dispatch({ type: "checking" });
-    await this.#try("page", async () => {
+    await this.#try("proof", async () => {
       const [digest, memory] = await Promise.all([lab.baseDigest(), lab.memory()]);
       this.dispatch({ type: "digest", digest, memory });
     });
@@ -201,6 +201,7 @@ export class Session {
     this.#comparison.abort();
     const taken = await this.#try("adapter", async () => {
       const files = await read();
+      await this.#remove(INCOMING);
       await lab.importAdapter({ ...files, name: INCOMING });
       await this.#forget();
       await lab.rename(INCOMING, NAME);
@@ -217,6 +218,7 @@ export class Session {
     if (!lab || !corpus?.text.trim()) throw new LabError("text-empty", "expected a text to train on, got nothing");
     this.dispatch({ type: "starting" });
     const { rank, alpha, targets, seed, steps, batchSize, blockSize, learningRate } = settings;
+    await this.#remove(INCOMING);
     // The new one first: if its settings are refused, the old one is still there.
     await lab.attach({ name: INCOMING, rank, alpha, targets, seed });
     try {
@@ -257,8 +259,13 @@ export class Session {
 
   async #forget() {
     this.#steps = undefined;
+    await this.#remove(NAME);
+  }
+
+  /** A crash may have left an adapter half-way, so what there is is asked for. @param {string} wanted */
+  async #remove(wanted) {
     const adapters = (await this.lab?.adapters()) ?? [];
-    if (adapters.some(({ name }) => name === NAME)) await this.lab?.remove(NAME);
+    if (adapters.some(({ name }) => name === wanted)) await this.lab?.remove(wanted);
   }
 
   /** @param {"trained" | "file"} source @returns {Promise<import("./state.js").Adapter>} */

@@ -8,7 +8,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
 /** @typedef {import("./types.js").Progress} Progress */
 /** @typedef {import("./types.js").Step} Step */
 
-/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "adapter"} Place */
+/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter"} Place */
 /** @typedef {{ place: Place, code: string, message: string }} Problem */
 /** The curve: one entry for each step, null where a step did not evaluate. @typedef {{ step: number[], loss: (number | null)[], heldOut: (number | null)[] }} Points */
 
@@ -140,7 +140,7 @@ export function reduce(state, event) {
       return { ...state, digest: { ...state.digest, checking: true } };
     case "digest": {
       const { first, checks } = state.digest;
-      return { ...state, memory: event.memory, digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
+      return { ...state, memory: event.memory, problem: without(state.problem, "proof"), digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
     }
     case "failed":
       return failed(state, event.problem);

@@ -103,6 +103,7 @@ input[type="range"]:disabled { cursor: default; }
 .choice .about { font-size: 13px; line-height: 1.35; }
 .choice input { position: absolute; opacity: 0; inset: 0; width: 100%; height: 100%; cursor: pointer; }
 .choice:hover { border-color: var(--edge); }
+@supports not selector(:has(a)) { .choice:focus-within, .targets label:focus-within { outline: 2px solid var(--accent); outline-offset: 2px; } }
 .choice[data-checked] { border-color: var(--accent); background: var(--accent-soft); }
 .choice:focus-within:has(:focus-visible) { outline: 2px solid var(--accent); outline-offset: 2px; }
 .own { display: grid; gap: 6px; }
@@ -151,8 +152,8 @@ summary::before { content: ""; width: 7px; height: 7px; border: solid var(--acce
 .ask { display: flex; gap: 8px; }
 .ask .prompt { min-height: 44px; flex: 1; min-width: 0; border-radius: 22px; padding: 8px 18px; font: 17px var(--serif); }
 .ask button { min-height: 44px; border-radius: 22px; }
-.panes { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 14px; flex: 1; }
-.pane { padding: 14px 18px 18px; border-radius: 4px 4px 14px 14px; background: var(--paper); border-top: 3px solid var(--base); min-height: 300px; }
+.panes { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 14px; }
+.pane { padding: 14px 18px 18px; border-radius: 4px 4px 14px 14px; background: var(--paper); border-top: 3px solid var(--base); min-height: 392px; }
 .pane.adapted { border-top-color: var(--accent); }
 .pane h3 { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 8px; margin-bottom: 8px; }
 .pane h3 .about { font: 13px var(--sans); }
@@ -168,7 +169,7 @@ summary::before { content: ""; width: 7px; height: 7px; border: solid var(--acce
 .sampling .row { gap: 10px 16px; }
 .sampling .field { display: flex; align-items: center; gap: 8px; }
 .sampling .field input { width: 92px; }
-@media (max-width: 480px) { .panes { grid-template-columns: minmax(0, 1fr); } .pane { min-height: 120px; } }
+@media (max-width: 480px) { .panes { grid-template-columns: minmax(0, 1fr); } .pane { min-height: 150px; } }
 
 /* four benefits */
 .benefits { margin-top: 56px; }

@@ -55,7 +55,7 @@ test("values are put in, counts pick their form, unknown keys show themselves", 
 
 test("numbers are short and in their unit", () => {
   const { bytes, duration, percent, fixed } = words(en);
-  assert.deepEqual([bytes(999), bytes(22_800), bytes(4_360_000)], ["999 byte", "22.8 kB", "4.36 MB"]);
+  assert.deepEqual([bytes(999), bytes(22_800), bytes(4_360_000)], ["999 bytes", "22.8 kB", "4.36 MB"]);
   assert.deepEqual([duration(-1), duration(59.4), duration(61)], ["0s", "59s", "1m 1s"]);
   assert.deepEqual([percent(0.0602), percent(0.12), fixed(2, 2)], ["6%", "12%", "2.00"]);
 });

@@ -118,6 +118,22 @@ pageTest("the same link and seed give the same adapter and the same texts", asyn
   assert.deepEqual(await once(), first);
 });
 
+pageTest("the strength moves the voice: at 0 it is the base's", async (visit) => {
+  await visit.ready();
+  await visit.train();
+  const { before, after } = await visit.state();
+  assert.notEqual(after.text, before.text);
+  const strength = (value) => visit.page.getByLabel("Adapter strength").fill(String(value));
+  await strength(0);
+  await visit.until((state) => state.after.text === state.before.text && !state.after.writing);
+  await strength(1);
+  await visit.until(`(state) => state.after.text === ${JSON.stringify(after.text)} && !state.after.writing`);
+  // And another seed, another text; on both sides.
+  await visit.button("Another").click();
+  await visit.until(`(state) => state.settings.textSeed === 2 && state.before.text !== ${JSON.stringify(before.text)} && state.after.key && !state.after.writing`);
+  assert.deepEqual(visit.errors, []);
+});
+
 pageTest("it works by keyboard alone", async (visit) => {
   const { page } = visit;
   await visit.ready();

@@ -45,8 +45,8 @@ export default {
   "data.own.placeholder": "Paste a few pages here. Some 10,000 characters in one style are a good start.",
   "data.file": "Open a text file",
   "data.excerpt": "How it begins",
-  "data.size.one": "{size}, {count} word",
-  "data.size.other": "{size}, {count} words",
+  "data.size.one": "{count} character",
+  "data.size.other": "{count} characters",
   "data.empty": "No text yet",
   "data.drop": "Drop the file here",
 
@@ -117,6 +117,7 @@ export default {
   "compare.after.file": "with the adapter from your file",
   "compare.after.none": "with an adapter",
   "compare.empty": "Press Train. The same prompt will be answered here in the new voice.",
+  "compare.soon": "Training. The new voice speaks here in a moment.",
   "compare.waiting": "The base will tell a story here.",
 
   "benefits.heading": "What LoRA gives",

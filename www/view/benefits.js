@@ -74,10 +74,13 @@ function proofCard({ words, session }) {
   const now = h("code", { class: "digest" });
   const verdict = h("p", { class: "verdict" });
   const recompute = button(t("proof.recompute"), () => session.recompute());
+  const problem = problemBox("proof", words, () => session.dispatch({ type: "dismissed" }));
   const list = h("dl", { class: "digests" }, h("dt", {}, t("proof.first")), h("dd", {}, first), h("dt", {}, t("proof.now")), h("dd", {}, now));
   return {
-    root: card("proof", t("proof.heading"), t("proof.text"), list, h("div", { class: "row" }, verdict, recompute.root)),
-    render({ digest, info }) {
+    root: card("proof", t("proof.heading"), t("proof.text"), list, problem.root, h("div", { class: "row" }, verdict, recompute.root)),
+    render(state) {
+      const { digest, info } = state;
+      problem.render(state);
       grouped(first, digest.first);
       grouped(now, digest.now);
       const same = digest.first === digest.now;

@@ -58,10 +58,11 @@ export function compareView({ words, session }) {
       temperature.render(settings.temperature, ready);
       strength.render(settings.strength, ready);
       before.render(state.before, t("compare.before.about"), settings.prompt, t("compare.waiting"));
-      const about = !adapter ? t("compare.after.none")
+      const about = !adapter || !state.after.key ? t("compare.after.none")
         : adapter.source === "file" ? t("compare.after.file")
-        : t("compare.after.about", { count: state.after.key ? state.after.step : state.run?.step ?? 0 });
-      after.render(state.after, about, settings.prompt, t("compare.empty"));
+        : t("compare.after.about", { count: state.after.step });
+      const busy = state.phase === "starting" || state.phase === "training";
+      after.render(state.after, about, settings.prompt, t(busy ? "compare.soon" : "compare.empty"));
       problem.render(state);
     },
     end: () => clearTimeout(timer),

@@ -7,7 +7,7 @@ import { fileButton, problemBox } from "./controls.js";
 
 /** @typedef {import("./part.js").Part} Part */
 
-const EXCERPT = 420;
+const EXCERPT = 900;
 
 /** @param {import("./part.js").Context} context @param {string[]} samples ids @returns {Part} */
 export function dataView({ words, session }, samples) {
@@ -37,17 +37,6 @@ export function dataView({ words, session }, samples) {
     if (isIdle(session.state)) take(files);
   });
 
-  /** Counting words of a long text takes a moment: only when it is another. */
-  let counted = { text: "", label: "" };
-  /** @param {string} corpus */
-  const label = (corpus) => {
-    if (corpus !== counted.text) {
-      const count = corpus.match(/\S+/g)?.length ?? 0;
-      counted = { text: corpus, label: t("data.size", { size: words.bytes(new Blob([corpus]).size), count }) };
-    }
-    return counted.label;
-  };
-
   return {
     root,
     render(state) {
@@ -65,7 +54,7 @@ export function dataView({ words, session }, samples) {
       const corpus = state.corpus?.text ?? "";
       if (isOwn && area.value !== corpus) area.value = corpus;
       if (!isOwn) text(excerpt, corpus.slice(0, EXCERPT));
-      text(size, corpus ? label(corpus) : t("data.empty"));
+      text(size, corpus ? t("data.size", { count: corpus.length }) : t("data.empty"));
       problem.render(state);
     },
   };

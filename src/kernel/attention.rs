@@ -6,11 +6,11 @@
 
 use super::lanes::{Lanes, Widest};
 use super::math::exp;
-use super::matmul::{Left, Output, Right, Start, multiply, multiply_transposed, pack_into};
+use super::matmul::{Left, Output, Right, Start, Term, multiply, multiply_transposed, pack_into};
 use super::vector::{maximum, sum, sum2, update, update2};
 
 /// Queries of one block.
-const ROWS: usize = 32;
+const ROWS: usize = 24;
 
 /// The sizes of a batch of sequences.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
                 let left = Left { data: &q[first * 3 * width..], stride: 3 * width };
                 let right = Right::packed::<V>(&keys_transposed, head_dim);
                 let output = Output { data: &mut scores, stride };
-                multiply::<V, false>(left, right, output, [rows, head_dim, seen], scale, Start::Zero);
+                multiply::<V, false>(&[Term { left, right, k: head_dim }], output, [rows, seen], scale, Start::Zero);
                 let y = &mut y[(b * time + first) * width + head * head_dim..];
                 let mut sums = [0.; ROWS];
                 for (i, row) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
@@ -87,7 +87,7 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
                 let left = Left { data: &scores, stride };
                 let right = Right::packed::<V>(&values, time);
                 let output = Output { data: &mut *y, stride: width };
-                multiply::<V, false>(left, right, output, [rows, seen, head_dim], 1., Start::Zero);
+                multiply::<V, false>(&[Term { left, right, k: seen }], output, [rows, head_dim], 1., Start::Zero);
                 // Divided by the sums at the end: y's rows are shorter than the scores'.
                 for (y, sum) in y.chunks_mut(width).zip(&sums[..rows]) {
                     update::<V>(&mut y[..head_dim], |y| y.mul(V::splat(1. / sum)));
@@ -142,11 +142,11 @@ fn backward<V: Lanes>(
                 let right = Right::packed::<V>(&keys_transposed, head_dim);
                 let output = Output { data: &mut p, stride };
                 let left = Left { data: q, stride: 3 * width };
-                multiply::<V, false>(left, right, output, [rows, head_dim, seen], scale, Start::Zero);
+                multiply::<V, false>(&[Term { left, right, k: head_dim }], output, [rows, seen], scale, Start::Zero);
                 let right = Right::packed::<V>(&values_transposed, head_dim);
                 let output = Output { data: &mut ds, stride };
                 let left = Left { data: dy, stride: width };
-                multiply::<V, false>(left, right, output, [rows, head_dim, seen], 1., Start::Zero);
+                multiply::<V, false>(&[Term { left, right, k: head_dim }], output, [rows, seen], 1., Start::Zero);
                 for (i, (p, ds)) in p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).take(rows).enumerate() {
                     let row = i * width..i * width + head_dim;
                     let dot = V::splat(sum2::<V>(&y[row.clone()], &dy[row], |y, dy| y.mul(dy)));
@@ -164,7 +164,7 @@ fn backward<V: Lanes>(
                 let (ds, p) = (Left { data: &ds, stride }, Left { data: &p, stride });
                 let right = Right::packed::<V>(&keys, time);
                 let output = Output { data: &mut dqkv[start + first * 3 * width..], stride: 3 * width };
-                multiply::<V, false>(ds, right, output, [rows, seen, head_dim], 1., Start::Zero);
+                multiply::<V, false>(&[Term { left: ds, right, k: seen }], output, [rows, head_dim], 1., Start::Zero);
                 // The rows of this block's own keys are met here for the first time: they are overwritten, the earlier ones added to.
                 for (part, left, right, right_stride) in [(1, ds, q, 3 * width), (2, p, dy, width)] {
                     let output = Output { data: &mut dqkv[start + part * width..], stride: 3 * width };

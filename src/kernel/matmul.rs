@@ -71,12 +71,29 @@ impl Packed {
 
 /// `y = x·w + bias`: `x (m, k)`, `w (k, n)`, `bias (n)`, `y (m, n)`, overwritten.
 pub fn matmul_packed(x: &[f32], w: &Packed, bias: Option<&[f32]>, y: &mut [f32]) {
-    let (k, n) = (w.k, w.n);
+    packed_sum([(x, w)], bias, y);
+}
+
+/// `y = x·w + bias + h·b`: a linear layer and its adapter in one, with `h (m, rank)` the scaled `x·A` and `b (rank, n)`.
+///
+/// Of its own the second product would spend its time on loading and storing y; here it's `rank` more steps of sums that are in registers.
+pub fn matmul_packed_plus(x: &[f32], w: &Packed, bias: Option<&[f32]>, h: &[f32], b: &Packed, y: &mut [f32]) {
+    packed_sum([(x, w), (h, b)], bias, y);
+}
+
+/// `y = bias + Σ x·w` over the products.
+fn packed_sum<const TERMS: usize>(products: [(&[f32], &Packed); TERMS], bias: Option<&[f32]>, y: &mut [f32]) {
+    let n = products[0].1.n;
     let Some(m) = y.len().checked_div(n) else { return };
-    debug_assert!(x.len() == m * k && y.len() == m * n && bias.is_none_or(|bias| bias.len() == n));
-    let right = Right::packed::<Widest>(&w.panels, k);
+    debug_assert!(y.len() == m * n && bias.is_none_or(|bias| bias.len() == n));
+    debug_assert!(products.iter().all(|(x, w)| w.n == n && x.len() == m * w.k));
+    let terms = products.map(|(x, w)| Term {
+        left: Left { data: x, stride: w.k },
+        right: Right::packed::<Widest>(&w.panels, w.k),
+        k: w.k,
+    });
     let start = bias.map_or(Start::Zero, Start::Bias);
-    multiply::<Widest, false>(Left { data: x, stride: k }, right, Output { data: y, stride: n }, [m, k, n], 1., start);
+    multiply::<Widest, false>(&terms, Output { data: y, stride: n }, [m, n], 1., start);
 }
 
 /// `c = scale·a·b`, added to `c` if `accumulate`: `a (m, k)`, `b (k, n)`, `c (m, n)`.
@@ -86,7 +103,8 @@ pub fn matmul_nn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
     let panels = pack::<Widest>(b, n, 1, k, n);
     let right = Right::packed::<Widest>(&panels, k);
     let output = Output { data: c, stride: n };
-    multiply::<Widest, false>(Left { data: a, stride: k }, right, output, [m, k, n], scale, Start::of(accumulate));
+    let term = Term { left: Left { data: a, stride: k }, right, k };
+    multiply::<Widest, false>(&[term], output, [m, n], scale, Start::of(accumulate));
 }
 
 /// `c = scale·aᵀ·b`, added to `c` if `accumulate`: `a (k, m)`, `b (k, n)`, `c (m, n)`. The gradient of a weight: `dW = xᵀ·dy`.
@@ -104,7 +122,8 @@ pub fn matmul_nt(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
     let panels = pack::<Widest>(b, 1, k, k, n);
     let right = Right::packed::<Widest>(&panels, k);
     let output = Output { data: c, stride: n };
-    multiply::<Widest, false>(Left { data: a, stride: k }, right, output, [m, k, n], scale, Start::of(accumulate));
+    let term = Term { left: Left { data: a, stride: k }, right, k };
+    multiply::<Widest, false>(&[term], output, [m, n], scale, Start::of(accumulate));
 }
 
 /// The left operand where it lies: element `(i, p)` is `data[i·stride + p]`, or `data[p·stride + i]` if it is taken transposed.
@@ -130,6 +149,32 @@ impl<'a> Right<'a> {
     /// A matrix as it lies, its rows `row_stride` apart; its columns must fill the panels.
     pub fn in_place<V: Lanes>(data: &'a [f32], row_stride: usize) -> Self {
         Self { data, panel_stride: width::<V>(), row_stride }
+    }
+}
+
+/// One product of a sum, over an inner dimension of `k`.
+#[derive(Clone, Copy)]
+pub(super) struct Term<'a> {
+    pub left: Left<'a>,
+    pub right: Right<'a>,
+    pub k: usize,
+}
+
+impl Term<'_> {
+    /// Panics unless all that a strip of tiles reads is there, so that its loop need not look.
+    fn check<V: Lanes, const G: usize, const TRANSPOSED: bool>(
+        &self,
+        j: usize,
+        rows: &Range<usize>,
+        p: usize,
+        depth: usize,
+    ) {
+        let Self { left, right, .. } = self;
+        let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
+        let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
+        let b_last_row = (j / width::<V>() + G - 1) * right.panel_stride + (p + depth).saturating_sub(1) * row_stride;
+        assert!(depth == 0 || (rows.end - 1) * a_row + (p + depth - 1) * a_step < left.data.len());
+        assert!(depth == 0 || b_last_row + width::<V>() <= right.data.len());
     }
 }
 
@@ -214,18 +259,16 @@ pub(super) fn pack_into<V: Lanes>(
     }
 }
 
-/// `output = start + scale·left·right` of sizes `[m, k, n]`.
+/// `output = start + scale·Σ left·right` over the terms, of sizes `[m, n]`.
 pub(super) fn multiply<V: Lanes, const TRANSPOSED: bool>(
-    left: Left,
-    right: Right,
+    terms: &[Term],
     output: Output,
-    [m, k, n]: [usize; 3],
+    [m, n]: [usize; 2],
     scale: f32,
     start: Start,
 ) {
     let Output { data, stride } = output;
-    // A product over nothing is one block of depth 0: it writes the start.
-    let depths = if k == 0 { 1 } else { k.div_ceil(DEPTH) };
+    let [first_term, more_terms @ ..] = terms else { return };
     for first in (0..m).step_by(ROW_BLOCK) {
         let rows = ROW_BLOCK.min(m - first);
         // As few tiles as possible: some of `height` rows, the others of one less.
@@ -234,14 +277,17 @@ pub(super) fn multiply<V: Lanes, const TRANSPOSED: bool>(
         let middle = first + height * (rows - tiles * (height - 1));
         // Of few rows several panels at once, or the sums would wait for each other's additions.
         let group = if rows > 2 { 1 } else { 4 / rows };
-        for p in (0..depths).map(|block| block * DEPTH) {
-            let depth = DEPTH.min(k - p);
+        // A product over nothing is one block of depth 0: it writes the start.
+        for p in (0..first_term.k.max(1)).step_by(DEPTH) {
+            let depth = DEPTH.min(first_term.k - p);
             let start = if p == 0 { start } else { Start::Output };
+            // The further terms, which are small, go with the last block.
+            let more_terms = if p + depth == first_term.k { more_terms } else { &[] };
             let mut j = 0;
             while j < n {
                 let panels = if j + group * width::<V>() <= n { group } else { 1 };
                 let columns = j..n.min(j + panels * width::<V>());
-                let strip = Strip { left, right, columns, p, depth, stride, scale, start };
+                let strip = Strip { first_term, p, depth, more_terms, columns, stride, scale, start };
                 strip.compute::<V, TRANSPOSED>(height, panels, first..middle, data);
                 strip.compute::<V, TRANSPOSED>(height - 1, panels, middle..first + rows, data);
                 j += panels * width::<V>();
@@ -250,7 +296,8 @@ pub(super) fn multiply<V: Lanes, const TRANSPOSED: bool>(
     }
 }
 
-/// `output = start + scale·leftᵀ·b`, where b lies with its rows `b_stride` apart. It is read in place: packing would cost more than the product of few rows.
+/// `output = start + scale·leftᵀ·b`, where b lies with its rows `b_stride` apart. It is read in place: packing would cost more than the
+/// product of few rows.
 pub(super) fn multiply_transposed<V: Lanes>(
     left: Left,
     b: &[f32],
@@ -262,22 +309,23 @@ pub(super) fn multiply_transposed<V: Lanes>(
 ) {
     let Output { data, stride } = output;
     let whole = n - n % width::<V>();
-    let right = Right::in_place::<V>(b, b_stride);
-    multiply::<V, true>(left, right, Output { data: &mut *data, stride }, [m, k, whole], scale, start);
+    let term = Term { left, right: Right::in_place::<V>(b, b_stride), k };
+    multiply::<V, true>(&[term], Output { data: &mut *data, stride }, [m, whole], scale, start);
     if whole < n && m > 0 {
         let panel = pack::<V>(&b[whole.min(b.len())..], b_stride, 1, k, n - whole);
+        let term = Term { left, right: Right::packed::<V>(&panel, k), k };
         let output = Output { data: &mut data[whole..], stride };
-        multiply::<V, true>(left, Right::packed::<V>(&panel, k), output, [m, k, n - whole], scale, start);
+        multiply::<V, true>(&[term], output, [m, n - whole], scale, start);
     }
 }
 
-/// A strip of the output, one panel wide or a few: its `columns` over `p..p + depth` of the inner dimension.
+/// A strip of the output, one panel wide or a few: its `columns` over `p..p + depth` of the first term's inner dimension and all of the others'.
 struct Strip<'a> {
-    left: Left<'a>,
-    right: Right<'a>,
-    columns: Range<usize>,
+    first_term: &'a Term<'a>,
     p: usize,
     depth: usize,
+    more_terms: &'a [Term<'a>],
+    columns: Range<usize>,
     /// From one row of the output to the next.
     stride: usize,
     scale: f32,
@@ -323,58 +371,62 @@ impl Strip<'_> {
         rows: Range<usize>,
         output: &mut [f32],
     ) {
-        let Self { left, right, columns, p, depth, stride, .. } = self;
-        let (&p, &depth, &stride) = (p, depth, stride);
-        let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
-        let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
-        // Checked once here, so that the loop need not check.
-        let b = &right.data[columns.start / width::<V>() * right.panel_stride + p * row_stride..];
-        if depth > 0 {
-            assert!((rows.end - 1) * a_row + (p + depth - 1) * a_step < left.data.len());
-            assert!((G - 1) * right.panel_stride + (depth - 1) * row_stride + width::<V>() <= b.len());
+        let Self { first_term, p, depth, more_terms, columns, stride, .. } = self;
+        for term in more_terms.iter() {
+            term.check::<V, G, TRANSPOSED>(columns.start, &rows, 0, term.k);
         }
-        let (a, b) = (left.data.as_ptr(), b.as_ptr());
+        first_term.check::<V, G, TRANSPOSED>(columns.start, &rows, *p, *depth);
         for i in rows.step_by(R) {
             let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
-            // SAFETY: row i, which is below rows.end, is inside `left.data`, as asserted.
-            let a = unsafe { a.add(i * a_row + p * a_step) };
-            let (mut q, mut remaining) = (0, depth);
-            while remaining > 0 {
-                q = black_box(q);
-                // SAFETY: i + r < rows.end and q < depth, so this is at most the last element asserted above.
-                let a: [*const f32; R] = from_fn(|r| unsafe { a.add(r * a_row + q * a_step) });
-                // SAFETY: q < depth, as for a.
-                let b: [*const f32; G] = from_fn(|g| unsafe { b.add(g * right.panel_stride + q * row_stride) });
-                macro_rules! step {
-                    ($u:literal) => {
-                        let (a_step, row_stride) = ($u * a_step, $u * row_stride);
-                        // SAFETY: q + u < depth: row q + u of the panel has `width` floats, as asserted.
-                        let b_row: [[V; COLUMNS]; G] =
-                            from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) }));
-                        for r in 0..R {
-                            // SAFETY: q + u < depth: asserted to be inside.
-                            let a = V::splat(unsafe { *a[r].add(a_step) });
-                            for g in 0..G {
-                                for c in 0..COLUMNS {
-                                    sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
+            let mut terms = more_terms.iter();
+            let (mut term, mut q, mut remaining) = (*first_term, *p, *depth);
+            loop {
+                let Term { left, right, .. } = *term;
+                let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
+                let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
+                // SAFETY: where row i begins, checked above.
+                let a = unsafe { left.data.as_ptr().add(i * a_row) };
+                // SAFETY: where the panel begins, checked above.
+                let b = unsafe { right.data.as_ptr().add(columns.start / width::<V>() * right.panel_stride) };
+                while remaining > 0 {
+                    q = black_box(q);
+                    // SAFETY: i + r < rows.end and q < k: inside, as checked above.
+                    let a: [*const f32; R] = from_fn(|r| unsafe { a.add(r * a_row + q * a_step) });
+                    // SAFETY: q < k: inside, as checked above.
+                    let b: [*const f32; G] = from_fn(|g| unsafe { b.add(g * right.panel_stride + q * row_stride) });
+                    macro_rules! step {
+                        ($u:literal) => {
+                            let (a_step, row_stride) = ($u * a_step, $u * row_stride);
+                            // SAFETY: q + u < k: row q + u of the panel has `width` floats, as checked above.
+                            let b_row: [[V; COLUMNS]; G] =
+                                from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) }));
+                            for r in 0..R {
+                                // SAFETY: q + u < k: inside, as checked above.
+                                let a = V::splat(unsafe { *a[r].add(a_step) });
+                                for g in 0..G {
+                                    for c in 0..COLUMNS {
+                                        sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
+                                    }
                                 }
                             }
-                        }
-                        if remaining == $u + 1 {
-                            break;
-                        }
-                    };
+                            if remaining == $u + 1 {
+                                break;
+                            }
+                        };
+                    }
+                    step!(0);
+                    step!(1);
+                    step!(2);
+                    step!(3);
+                    step!(4);
+                    step!(5);
+                    step!(6);
+                    step!(7);
+                    q += 8;
+                    remaining -= 8;
                 }
-                step!(0);
-                step!(1);
-                step!(2);
-                step!(3);
-                step!(4);
-                step!(5);
-                step!(6);
-                step!(7);
-                q += 8;
-                remaining -= 8;
+                let Some(next) = terms.next() else { break };
+                (term, q, remaining) = (next, 0, next.k);
             }
             // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
             macro_rules! write {
@@ -471,6 +523,34 @@ mod tests {
     }
 
     #[test]
+    fn a_product_with_an_adapter_is_the_sum_of_both_for_all_awkward_sizes() {
+        for [m, k, n] in awkward_sizes() {
+            for rank in [0, 1, 3, 8] {
+                let (x, w, bias) = (noise(m * k, 1), noise(k * n, 2), noise(n, 3));
+                let (h, b) = (noise(m * rank, 4), noise(rank * n, 5));
+                let base = naive(|i, p| x[i * k + p], |p, j| w[p * n + j], [m, k, n]);
+                let adapter = naive(|i, p| h[i * rank + p], |p, j| b[p * n + j], [m, rank, n]);
+                let want: Vec<f64> = (0..m * n).map(|at| base[at] + adapter[at] + f64::from(bias[at % n])).collect();
+                let (w, b) = (Packed::new(&w, k, n), Packed::new(&b, rank, n));
+                let mut y = vec![f32::NAN; m * n];
+                matmul_packed_plus(&x, &w, Some(&bias), &h, &b, &mut y);
+                assert_close(&y, &want, 1e-6 * (k + 9) as f64, &format!("{m}×({k} + {rank})×{n}"));
+            }
+        }
+    }
+
+    #[test]
+    fn an_adapter_of_zeros_leaves_the_product_as_it_is() {
+        let [m, k, n, rank] = [11, DEPTH + 9, 21, 8];
+        let (x, w, bias, h) = (noise(m * k, 1), noise(k * n, 2), noise(n, 3), noise(m * rank, 4));
+        let (w, b) = (Packed::new(&w, k, n), Packed::new(&vec![0.; rank * n], rank, n));
+        let (mut y, mut y_plus) = (vec![0.; m * n], vec![0.; m * n]);
+        matmul_packed(&x, &w, Some(&bias), &mut y);
+        matmul_packed_plus(&x, &w, Some(&bias), &h, &b, &mut y_plus);
+        assert_eq!(y, y_plus);
+    }
+
+    #[test]
     fn all_transposed_products_are_the_definition_for_all_awkward_sizes() {
         type Product = fn(&[f32], &[f32], &mut [f32], usize, usize, usize, f32, bool);
         type Index = fn(usize, usize, usize, usize) -> usize;
@@ -505,6 +585,9 @@ mod tests {
         let packed = Packed::new(&w, k, n);
         let mut all = vec![0.; rows * n];
         matmul_packed(&x, &packed, Some(&bias), &mut all);
+        let (h, b) = (noise(rows * 8, 10), Packed::new(&noise(8 * n, 11), 8, n));
+        let mut all_plus = vec![0.; rows * n];
+        matmul_packed_plus(&x, &packed, Some(&bias), &h, &b, &mut all_plus);
         let mut all_nn = vec![0.; rows * n];
         matmul_nn(&x, &w, &mut all_nn, rows, k, n, 0.3, false);
         for first in [0, 1, 5, ROW_BLOCK - 1] {
@@ -513,7 +596,10 @@ mod tests {
                 let mut y = vec![0.; m * n];
                 matmul_packed(&x[first * k..(first + m) * k], &packed, Some(&bias), &mut y);
                 assert_eq!(y, all[part.clone()], "rows {first}..{}", first + m);
-                matmul_nn(&x[first * k..(first + m) * k], &w, &mut y, m, k, n, 0.3, false);
+                let (x, h) = (&x[first * k..(first + m) * k], &h[first * 8..(first + m) * 8]);
+                matmul_packed_plus(x, &packed, Some(&bias), h, &b, &mut y);
+                assert_eq!(y, all_plus[part.clone()], "rows {first}..{}", first + m);
+                matmul_nn(x, &w, &mut y, m, k, n, 0.3, false);
                 assert_eq!(y, all_nn[part], "rows {first}..{}", first + m);
             }
         }

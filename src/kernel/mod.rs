@@ -33,6 +33,6 @@ pub use attention::{AttentionShape, attention, attention_backward, attention_cac
 pub use cross_entropy::{cross_entropy, cross_entropy_loss};
 pub use gelu::{gelu, gelu_backward};
 pub use lanes::LANES;
-pub use matmul::{Packed, matmul_nn, matmul_nt, matmul_packed, matmul_tn};
+pub use matmul::{Packed, matmul_nn, matmul_nt, matmul_packed, matmul_packed_plus, matmul_tn};
 pub use norm::{layer_norm, layer_norm_backward, layer_norm_weight_backward};
 pub use vector::{add_assign, scale, sum_of_squares};

@@ -1,0 +1,329 @@
+//! The run: gradients, the optimizer, determinism, saving, divergence, and that it learns.
+
+mod common;
+
+use candle_core::{Device, Tensor, Var};
+use common::*;
+use lora_lab::Error;
+use lora_lab::lab::{Input, Lab};
+use lora_lab::lora::{Adapter, LoraConfig, Modules, replace_linear_with_lora};
+use lora_lab::model::{CausalLm, Gpt2, Qkv};
+use lora_lab::nn::Pass;
+use lora_lab::rng::Rng;
+use lora_lab::train::{AdamW, AdamWConfig, Step, TrainConfig, Trainer, trainer::mean_loss};
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+fn settings() -> TrainConfig {
+    TrainConfig {
+        steps: 8,
+        batch_size: 3,
+        block_size: 12,
+        learning_rate: 1e-2,
+        warmup_steps: 2,
+        evaluate_every: 4,
+        seed: 11,
+        ..TrainConfig::default()
+    }
+}
+
+fn adapted(config: &LoraConfig) -> (Gpt2, Adapter) {
+    let mut model = small_model(2);
+    let adapter = replace_linear_with_lora(&mut model, config, &mut Rng::new(3)).unwrap();
+    (model, adapter)
+}
+
+fn trainer(model: &Gpt2, adapter: &Adapter, config: TrainConfig) -> Trainer {
+    Trainer::new(adapter.vars().cloned().collect(), small_text(600, 61, 4), config, model).unwrap()
+}
+
+/// Fills all B with noise, so that no gradient is zero.
+fn stir(adapter: &Adapter) {
+    let mut rng = Rng::new(8);
+    for layer in adapter.layers().values() {
+        let noise: Vec<f32> = (0..layer.b.elem_count()).map(|_| 0.1 * rng.normal()).collect();
+        layer.b.set(&Tensor::from_vec(noise, layer.b.dims(), &Device::Cpu).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn gradients_are_the_numeric_ones() {
+    let everything = LoraConfig { targets: Modules::Pattern(".*".into()), rank: 3, ..LoraConfig::default() };
+    let (model, adapter) = adapted(&everything);
+    stir(&adapter);
+    let trainer = trainer(&model, &adapter, settings());
+    let window = &trainer.data().train()[..13];
+    let gradients = trainer.gradients_of(&model, window, 12, None).unwrap();
+    let values = trainer.optimizer().values().unwrap();
+    let mut rng = Rng::new(5);
+    for _ in 0..60 {
+        let place = rng.below(values.len());
+        let loss_at = |offset: f32| {
+            let mut moved = values.clone();
+            moved[place] += offset;
+            trainer.optimizer().set_values(&moved).unwrap();
+            mean_loss(&model, &[window]).unwrap().unwrap()
+        };
+        let step = 1e-2;
+        let numeric = (loss_at(step) - loss_at(-step)) / (2. * f64::from(step));
+        let got = f64::from(gradients.values[place]);
+        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
+    }
+}
+
+#[test]
+fn gradients_of_all_base_weights_are_the_numeric_ones() {
+    let (model, vars) = Gpt2::init(small_config(), &mut Rng::new(1)).unwrap();
+    let vars: Vec<Var> = vars.into_iter().map(|(_, var)| var).collect();
+    let trainer = Trainer::new(vars, small_text(600, 61, 4), settings(), &model).unwrap();
+    // Weights as small as at the start make differences vanish in rounding.
+    let mut rng = Rng::new(6);
+    let values: Vec<f32> = trainer.optimizer().values().unwrap().iter().map(|x| x + 0.15 * rng.normal()).collect();
+    trainer.optimizer().set_values(&values).unwrap();
+    let window = &trainer.data().train()[..13];
+    let gradients = trainer.gradients_of(&model, window, 12, None).unwrap();
+    for _ in 0..80 {
+        let place = rng.below(values.len());
+        let loss_at = |offset: f32| {
+            let mut moved = values.clone();
+            moved[place] += offset;
+            trainer.optimizer().set_values(&moved).unwrap();
+            mean_loss(&model, &[window]).unwrap().unwrap()
+        };
+        let step = 1e-2;
+        let numeric = (loss_at(step) - loss_at(-step)) / (2. * f64::from(step));
+        let got = f64::from(gradients.values[place]);
+        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
+    }
+}
+
+#[test]
+fn dropout_has_the_numeric_gradient_and_is_a_function_of_its_key() {
+    let config = LoraConfig { dropout: 0.4, ..LoraConfig::default() };
+    let (model, adapter) = adapted(&config);
+    stir(&adapter);
+    let trainer = trainer(&model, &adapter, settings());
+    let window = &trainer.data().train()[..13];
+    let of = |key| trainer.gradients_of(&model, window, 12, key).unwrap();
+    assert_eq!(of(Some(1)), of(Some(1)));
+    assert_ne!(of(Some(1)), of(Some(2)));
+    assert_ne!(of(Some(1)), of(None));
+    let (gradients, values) = (of(Some(1)), trainer.optimizer().values().unwrap());
+    let mut rng = Rng::new(5);
+    for _ in 0..30 {
+        let place = rng.below(values.len());
+        let loss_at = |offset: f32| {
+            let mut moved = values.clone();
+            moved[place] += offset;
+            trainer.optimizer().set_values(&moved).unwrap();
+            of(Some(1)).loss
+        };
+        let numeric = (loss_at(1e-2) - loss_at(-1e-2)) / 2e-2;
+        let got = f64::from(gradients.values[place]);
+        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
+    }
+}
+
+#[test]
+fn the_base_is_byte_equal_after_training_and_the_optimizer_holds_lora_alone() {
+    let (mut model, adapter) = adapted(&LoraConfig::default());
+    let bytes = |model: &Gpt2| -> Vec<_> {
+        let bits = |t: &Tensor| numbers(t).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        model.named_tensors().iter().map(|(name, t)| (name.clone(), bits(t))).collect()
+    };
+    let before = bytes(&model);
+    let mut trainer = trainer(&model, &adapter, settings());
+    let want: usize = adapter.layers().values().map(|layer| layer.rank() * (layer.a.dims()[0] + layer.b.dims()[1])).sum();
+    assert_eq!(trainer.optimizer().parameters(), want);
+    assert_eq!(trainer.optimizer().vars().len(), 2 * adapter.layers().len());
+    let start = trainer.optimizer().values().unwrap();
+    for _ in 0..8 {
+        trainer.step(&model).unwrap();
+    }
+    assert_ne!(trainer.optimizer().values().unwrap(), start);
+    assert_eq!(bytes(&model), before);
+    assert!(model.packed_equal_weights().unwrap());
+    lora_lab::lora::remove(&mut model, "default").unwrap();
+    assert_eq!(numbers(&logits(&model, &[1, 2, 3])), numbers(&logits(&small_model(2), &[1, 2, 3])));
+}
+
+#[test]
+fn a_base_weight_has_no_gradient_at_all() {
+    let (model, _adapter) = adapted(&LoraConfig::default());
+    let ids = Tensor::new(&[[1u32, 2, 3]], &Device::Cpu).unwrap();
+    let loss = model.forward(&ids, &mut Pass::default()).unwrap().sum_all().unwrap();
+    let store = loss.backward().unwrap();
+    for (name, tensor) in model.named_tensors() {
+        assert!(store.get(&tensor).is_none(), "{name} has a gradient");
+    }
+}
+
+fn lab_run(seed: u64, steps: usize) -> (Lab, Vec<Step>) {
+    let (config, weights) = small_files(2);
+    let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
+    lab.attach("default", &LoraConfig { dropout: 0.1, seed, ..LoraConfig::default() }).unwrap();
+    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), TrainConfig { seed, ..settings() }).unwrap();
+    let done = (0..steps).map(|_| lab.step().unwrap()).collect();
+    (lab, done)
+}
+
+#[test]
+fn equal_seeds_give_equal_runs_and_others_other_ones() {
+    let adapter = |(mut lab, _): (Lab, Vec<Step>)| lab.export_adapter(None).unwrap().0;
+    assert_eq!(lab_run(1, 5).1, lab_run(1, 5).1);
+    assert_eq!(adapter(lab_run(1, 5)), adapter(lab_run(1, 5)));
+    assert_ne!(adapter(lab_run(1, 5)), adapter(lab_run(2, 5)));
+}
+
+#[test]
+fn a_saved_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
+    let (mut whole, steps) = lab_run(3, 8);
+    let (first, _) = lab_run(3, 3);
+    let saved = first.save_state().unwrap();
+    let (config, weights) = small_files(2);
+    let mut second = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
+    let at = second.resume(&saved).unwrap();
+    assert_eq!((at.step, at.steps), (3, 8));
+    let rest: Vec<Step> = (0..5).map(|_| second.step().unwrap()).collect();
+    assert_eq!(rest, steps[3..]);
+    assert_eq!(second.export_adapter(None).unwrap(), whole.export_adapter(None).unwrap());
+    // A run resumed in place of another one of the same name replaces it.
+    assert_eq!(whole.resume(&saved).unwrap().step, 3);
+    assert_eq!(whole.step().unwrap(), steps[3]);
+}
+
+#[test]
+fn a_state_of_another_base_or_with_a_byte_cut_off_is_refused() {
+    let (lab, _) = lab_run(3, 2);
+    let saved = lab.save_state().unwrap();
+    let (config, weights) = small_files(99);
+    let mut other = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
+    assert_eq!(other.resume(&saved).err().map(|e| e.code()), Some("other-base"));
+    let (mut lab, _) = lab_run(3, 2);
+    let before = lab.export_adapter(None).unwrap();
+    assert_eq!(lab.resume(&saved[..saved.len() - 1]).err().map(|e| e.code()), Some("format"));
+    assert_eq!(lab.resume(&[]).err().map(|e| e.code()), Some("format"));
+    assert_eq!(lab.export_adapter(None).unwrap(), before);
+    lab.step().unwrap();
+}
+
+#[test]
+fn sequences_computed_apart_and_applied_in_order_equal_one_step() {
+    let (mut whole, _) = lab_run(5, 2);
+    let (mut parts, _) = lab_run(5, 2);
+    let mut gradients = parts.gradients(0..1).unwrap();
+    gradients.extend(parts.gradients(1..3).unwrap());
+    assert_eq!(parts.apply(&gradients).unwrap(), whole.step().unwrap());
+    assert_eq!(parts.export_adapter(None).unwrap(), whole.export_adapter(None).unwrap());
+}
+
+#[test]
+fn accumulation_equals_a_batch_as_large() {
+    let run = |batch_size, accumulation| {
+        let (model, adapter) = adapted(&LoraConfig::default());
+        let mut trainer = trainer(&model, &adapter, TrainConfig { batch_size, accumulation, ..settings() });
+        (0..3).for_each(|_| drop(trainer.step(&model).unwrap()));
+        trainer.optimizer().values().unwrap()
+    };
+    assert_eq!(run(4, 1), run(2, 2));
+}
+
+#[test]
+fn clipping_bounds_the_gradient_that_is_applied() {
+    // With plain numbers: clipping by a tiny norm and by none differ, but only by a factor in the first moment.
+    let moment = |gradient_clip| {
+        let (model, adapter) = adapted(&LoraConfig::default());
+        stir(&adapter);
+        let mut trainer = trainer(&model, &adapter, TrainConfig { gradient_clip, beta1: 0., weight_decay: 0., ..settings() });
+        let start = trainer.optimizer().values().unwrap();
+        let step = trainer.step(&model).unwrap();
+        (start, trainer.optimizer().values().unwrap(), step.grad_norm)
+    };
+    let (start, free, norm) = moment(0.);
+    let (_, clipped, same_norm) = moment(norm * 1e-9);
+    assert_eq!(norm, same_norm);
+    let moved = |end: &[f32]| start.iter().zip(end).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
+    // Adam divides by the gradient's size, so only a gradient of the order of epsilon moves less.
+    assert!(moved(&clipped) < 0.5 * moved(&free), "{} {}", moved(&clipped), moved(&free));
+}
+
+#[test]
+fn adamw_is_pytorchs_rule() {
+    let config = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };
+    let var = Var::new(&[1f32, -2., 0.5], &Device::Cpu).unwrap();
+    let mut optimizer = AdamW::new(vec![var.clone()], config).unwrap();
+    let (mut p, mut m, mut v) = ([1f64, -2., 0.5], [0f64; 3], [0f64; 3]);
+    for t in 1..=10 {
+        let gradient: Vec<f32> = (0..3).map(|i| ((t * 3 + i) as f32).sin()).collect();
+        optimizer.update(&gradient, 0.5, 1e-2).unwrap();
+        for i in 0..3 {
+            let g = 0.5 * f64::from(gradient[i]);
+            p[i] *= 1. - 1e-2 * config.weight_decay;
+            m[i] = config.beta1 * m[i] + (1. - config.beta1) * g;
+            v[i] = config.beta2 * v[i] + (1. - config.beta2) * g * g;
+            let (c1, c2) = (1. - config.beta1.powi(t), 1. - config.beta2.powi(t));
+            p[i] -= 1e-2 / c1 * m[i] / (v[i].sqrt() / c2.sqrt() + config.epsilon);
+        }
+    }
+    for (got, want) in numbers(var.as_tensor()).iter().zip(p) {
+        assert!((f64::from(*got) - want).abs() < 1e-6, "{got} for {want}");
+    }
+}
+
+#[test]
+fn a_diverging_run_stops_with_an_error_and_keeps_the_last_good_state() {
+    let (model, adapter) = adapted(&LoraConfig::default());
+    let config = TrainConfig { learning_rate: 1e30, gradient_clip: 0., warmup_steps: 0, steps: 50, ..settings() };
+    let mut trainer = trainer(&model, &adapter, config);
+    let error = (0..50).find_map(|_| trainer.step(&model).err()).expect("it diverges");
+    let Error::Diverged { step, kept, .. } = error else { panic!("{error}") };
+    assert!(kept < step);
+    assert_eq!(trainer.steps_done(), kept);
+    let loss = mean_loss(&model, &[&trainer.data().train()[..13]]).unwrap().unwrap();
+    assert!(loss.is_finite(), "the state that was kept gives {loss}");
+}
+
+#[test]
+fn the_held_out_loss_falls_by_a_tenth_for_three_seeds_and_zero_b_gives_the_first_loss_again() {
+    for seed in 1..=3 {
+        let (model, adapter) = adapted(&LoraConfig { seed, ..LoraConfig::default() });
+        let config = TrainConfig { steps: 60, seed, learning_rate: 2e-2, evaluate_every: 0, ..settings() };
+        let mut trainer = trainer(&model, &adapter, config);
+        let before = trainer.evaluate(&model).unwrap().unwrap();
+        (0..60).for_each(|_| drop(trainer.step(&model).unwrap()));
+        let after = trainer.evaluate(&model).unwrap().unwrap();
+        assert!(after < 0.9 * before, "seed {seed}: {before} → {after}");
+        adapter.zero_b().unwrap();
+        assert_eq!(trainer.evaluate(&model).unwrap().unwrap(), before);
+    }
+}
+
+#[test]
+fn impossible_settings_are_refused_by_name() {
+    let (config, weights) = small_files(2);
+    let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
+    let text = Input::Ids(small_text(600, 61, 4));
+    assert_eq!(lab.begin_training(&text, settings()).err().map(|e| e.code()), Some("order"));
+    lab.attach("default", &LoraConfig::default()).unwrap();
+    let bad = [
+        (TrainConfig { steps: 0, ..settings() }, "config"),
+        (TrainConfig { batch_size: 0, ..settings() }, "config"),
+        (TrainConfig { learning_rate: f64::NAN, ..settings() }, "config"),
+        (TrainConfig { learning_rate: -1., ..settings() }, "config"),
+        (TrainConfig { beta2: 1., ..settings() }, "config"),
+        (TrainConfig { held_out: 1., ..settings() }, "config"),
+        (TrainConfig { gradient_clip: f64::INFINITY, ..settings() }, "config"),
+        (TrainConfig { block_size: 33, ..settings() }, "too-long"),
+    ];
+    for (config, code) in bad {
+        let error = lab.begin_training(&text, config.clone()).unwrap_err();
+        assert_eq!(error.code(), code, "{config:?}: {error}");
+    }
+    assert_eq!(lab.begin_training(&Input::Ids(vec![1; 5]), settings()).err().map(|e| e.code()), Some("too-short"));
+    assert_eq!(lab.begin_training(&Input::Ids(vec![61; 50]), settings()).err().map(|e| e.code()), Some("token"));
+    assert_eq!(lab.begin_training(&Input::Text("words".into()), settings()).err().map(|e| e.code()), Some("no-tokenizer"));
+    assert!(!lab.is_training());
+}

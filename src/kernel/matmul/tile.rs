@@ -248,8 +248,8 @@ impl Strip<'_> {
                         ($u:literal) => {
                             let (a_step, row_stride) = ($u * a_step, $u * row_stride);
                             // SAFETY: q + u < k: row q + u of the panel has `width` floats, as checked above.
-                            let b_row: [[V; COLUMNS]; G] =
-                                from_fn(|g| from_fn(|c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) }));
+                            let load = |g: usize, c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) };
+                            let b_row: [[V; COLUMNS]; G] = from_fn(|g| from_fn(|c| load(g, c)));
                             for r in 0..R {
                                 // SAFETY: q + u < k: inside, as checked above.
                                 let a = V::splat(unsafe { *a[r].add(a_step) });

@@ -57,6 +57,8 @@ pub fn key_of(name: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_stream_is_the_published_splitmix64() {

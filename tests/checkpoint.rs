@@ -18,7 +18,8 @@ fn tensors(model: &Gpt2) -> BTreeMap<String, Tensor> {
 }
 
 fn load(tensors: &BTreeMap<String, Tensor>, tied: bool) -> lora_lab::Result<Gpt2> {
-    let config = Gpt2Config { tie_word_embeddings: tied, ..small_config() };
+    let mut config = small_config();
+    config.tie_word_embeddings = tied;
     Gpt2::load(config, &safetensors::write(tensors, &[])?, Qkv::Fused)
 }
 

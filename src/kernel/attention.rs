@@ -221,6 +221,8 @@ mod tests {
     use super::super::lanes::Scalar;
     use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// By the definition, in double precision: y and log_sum_exp.
     fn reference(qkv: &[f64], shape: AttentionShape) -> (Vec<f64>, Vec<f64>) {

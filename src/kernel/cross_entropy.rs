@@ -61,6 +61,8 @@ mod tests {
     use super::super::lanes::Scalar;
     use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn reference(logits: &[f64], targets: &[u32]) -> f64 {
         let vocabulary = logits.len() / targets.len();

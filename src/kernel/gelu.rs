@@ -57,6 +57,8 @@ mod tests {
     use super::super::lanes::Scalar;
     use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn reference(x: f64) -> f64 {
         let u = (2. / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));

@@ -70,6 +70,8 @@ mod tests {
     use super::super::lanes::{Scalar, Widest};
     use super::super::testing::ulps;
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn exp_is_within_two_units_in_the_last_place() {

@@ -115,6 +115,8 @@ mod tests {
     use super::super::testing::{assert_close, noise};
     use super::tile::{DEPTH, ROW_BLOCK};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// `start + scale·a·b` in double precision, by the definition.
     fn naive(a: impl Fn(usize, usize) -> f32, b: impl Fn(usize, usize) -> f32, [m, k, n]: [usize; 3]) -> Vec<f64> {

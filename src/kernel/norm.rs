@@ -95,6 +95,8 @@ mod tests {
     use super::super::lanes::Scalar;
     use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const EPS: f32 = 1e-5;
 

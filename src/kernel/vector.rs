@@ -125,6 +125,8 @@ mod tests {
     use super::super::lanes::Scalar;
     use super::super::testing::{assert_close, doubles, noise};
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn sums_maxima_and_scalings_are_right_for_every_short_slice() {

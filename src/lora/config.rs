@@ -220,6 +220,8 @@ fn compile(setting: &'static str, pattern: &str) -> Result<Regex> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn chosen(config: &LoraConfig, paths: &[&'static str]) -> Vec<&'static str> {
         let matcher = config.matcher().unwrap();

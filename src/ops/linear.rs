@@ -79,23 +79,16 @@ impl Frozen {
         })
     }
 
-    /// `y = x·W + bias` into a new buffer; `x (rows, in)`.
-    fn apply(&self, x: &[f32], rows: usize) -> Result<Vec<f32>> {
-        let packed = self.forward()?;
-        let mut y = vec![0.; rows * packed.n()];
-        match &self.bias {
-            Some(bias) => with_slice(bias, |bias| kernel::matmul_packed(x, packed, Some(bias), &mut y))?,
-            None => kernel::matmul_packed(x, packed, None, &mut y),
-        }
-        Ok(y)
+    /// `y = x·W + bias`, and `+ h·B` of an adapter, into a new buffer; `x (rows, in)`, `h (rows, rank)`.
+    fn apply(&self, x: &[f32], rows: usize, adapter: Option<(&[f32], &Packed)>) -> Result<Vec<f32>> {
+        let bias = self.bias.as_ref();
+        let product = |bias: Option<&[f32]>| Ok::<_, candle_core::Error>(multiply(x, self.forward()?, bias, adapter, rows));
+        bias.map_or_else(|| product(None), |bias| with_slice(bias, |bias| product(Some(bias)))?)
     }
 
-    /// `dx = dy·Wᵀ` into a new buffer; `dy (rows, out)`.
-    fn apply_backward(&self, dy: &[f32], rows: usize) -> Result<Vec<f32>> {
-        let packed = self.backward()?;
-        let mut dx = vec![0.; rows * packed.n()];
-        kernel::matmul_packed(dy, packed, None, &mut dx);
-        Ok(dx)
+    /// `dx = dy·Wᵀ`, and `+ dh·Aᵀ` of an adapter, into a new buffer; `dy (rows, out)`, `dh (rows, rank)`.
+    fn apply_backward(&self, dy: &[f32], rows: usize, adapter: Option<(&[f32], &Packed)>) -> Result<Vec<f32>> {
+        Ok(multiply(dy, self.backward()?, None, adapter, rows))
     }
 
     fn output_shape(&self, x: &Shape) -> Result<Vec<usize>> {
@@ -107,6 +100,16 @@ impl Frozen {
         }
         Ok(dims)
     }
+}
+
+/// `x·w + bias + h·b` into a new buffer.
+fn multiply(x: &[f32], w: &Packed, bias: Option<&[f32]>, adapter: Option<(&[f32], &Packed)>, rows: usize) -> Vec<f32> {
+    let mut y = vec![0.; rows * w.n()];
+    match adapter {
+        Some((h, b)) => kernel::matmul_packed_plus(x, w, bias, h, b, &mut y),
+        None => kernel::matmul_packed(x, w, bias, &mut y),
+    }
+    y
 }
 
 /// `y = x·W + bias` with a frozen weight: `x (…, in)` → `(…, out)`. Its backward is `dx` alone.
@@ -124,12 +127,12 @@ impl CustomOp1 for FrozenLinear {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let shape = self.0.output_shape(layout.shape())?;
         let (rows, _) = rows_and_width(layout.shape());
-        output(self.0.apply(slice(x, layout)?, rows)?, shape)
+        output(self.0.apply(slice(x, layout)?, rows, None)?, shape)
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (rows, _) = rows_and_width(x.shape());
-        let dx = with_slice(dy, |dy| self.0.apply_backward(dy, rows))??;
+        let dx = with_slice(dy, |dy| self.0.apply_backward(dy, rows, None))??;
         Ok(Some(gradient(dx, x)?))
     }
 }
@@ -181,7 +184,7 @@ struct LoraLinear {
     frozen: Arc<Frozen>,
     scale: f32,
     dropout: Option<Dropout>,
-    /// `x·A (rows, rank)`, which the gradient of B needs.
+    /// `s·x·A (rows, rank)`, which the gradient of B needs.
     hidden: Mutex<Vec<f32>>,
 }
 
@@ -221,15 +224,14 @@ impl CustomOp3 for LoraLinear {
             candle_core::bail!("adapter {:?} · {:?} on a layer {inputs} → {outputs}", a_layout.dims(), b_layout.dims());
         }
         let (x, a, b) = (slice(x, x_layout)?, slice(a, a_layout)?, slice(b, b_layout)?);
-        let mut y = self.frozen.apply(x, rows)?;
         let mut hidden = vec![0.; rows * rank];
-        kernel::matmul_nn(&self.dropped(x), a, &mut hidden, rows, inputs, rank, 1., false);
-        kernel::matmul_nn(&hidden, b, &mut y, rows, rank, outputs, self.scale, true);
+        kernel::matmul_nn(&self.dropped(x), a, &mut hidden, rows, inputs, rank, self.scale, false);
+        let y = self.frozen.apply(x, rows, Some((&hidden, &Packed::new(b, rank, outputs))))?;
         *lock(&self.hidden) = hidden;
         output(y, shape)
     }
 
-    /// With `h = x·A` and `dh = s·dy·Bᵀ`: `dA = xᵀ·dh`, `dB = s·hᵀ·dy`, `dx = dy·Wᵀ + dh·Aᵀ`.
+    /// With `h = s·x·A` and `dh = s·dy·Bᵀ`: `dA = xᵀ·dh`, `dB = hᵀ·dy`, `dx = dy·Wᵀ + dh·Aᵀ`.
     fn bwd(
         &self,
         x: &Tensor,
@@ -245,21 +247,23 @@ impl CustomOp3 for LoraLinear {
         let mut dhidden = vec![0.; rows * rank];
         let dx = with_slice(dy, |dy| {
             with_slice(b, |b| kernel::matmul_nt(dy, b, &mut dhidden, rows, outputs, rank, self.scale, false))?;
-            kernel::matmul_tn(&hidden, dy, &mut db, rank, rows, outputs, self.scale, false);
+            kernel::matmul_tn(&hidden, dy, &mut db, rank, rows, outputs, 1., false);
             with_slice(x, |x| kernel::matmul_tn(&self.dropped(x), &dhidden, &mut da, inputs, rows, rank, 1., false))?;
             if !x.track_op() {
                 return Ok::<_, candle_core::Error>(None);
             }
-            let mut dx = self.frozen.apply_backward(dy, rows)?;
-            with_slice(a, |a| match &self.dropout {
-                None => kernel::matmul_nt(&dhidden, a, &mut dx, rows, rank, inputs, 1., true),
-                Some(dropout) => {
-                    let mut part = vec![0.; rows * inputs];
-                    kernel::matmul_nt(&dhidden, a, &mut part, rows, rank, inputs, 1., false);
-                    dropout.apply(&mut part);
-                    kernel::add_assign(&mut dx, &part);
-                }
-            })?;
+            let dx = with_slice(a, |a| {
+                let Some(dropout) = &self.dropout else {
+                    let a_transposed = Packed::new_transposed(a, rank, inputs);
+                    return self.frozen.apply_backward(dy, rows, Some((&dhidden, &a_transposed)));
+                };
+                let mut dx = self.frozen.apply_backward(dy, rows, None)?;
+                let mut part = vec![0.; rows * inputs];
+                kernel::matmul_nt(&dhidden, a, &mut part, rows, rank, inputs, 1., false);
+                dropout.apply(&mut part);
+                kernel::add_assign(&mut dx, &part);
+                Ok(dx)
+            })??;
             Ok(Some(gradient(dx, x)?))
         })??;
         Ok((dx, Some(gradient(da, a)?), Some(gradient(db, b)?)))

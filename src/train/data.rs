@@ -84,6 +84,8 @@ impl TokenData {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn windows_stay_inside_the_training_part_and_reach_all_of_it() {

@@ -33,6 +33,8 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn it_warms_up_linearly_and_ends_at_the_least() {

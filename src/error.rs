@@ -57,7 +57,9 @@ pub enum Error {
     #[error("the tokenizer failed: {reason}")]
     Tokenizer { reason: String },
     /// The loss is no longer a number; the parameters are those of the last good step.
-    #[error("the loss became {loss} at step {step}: training stopped, the adapter of step {kept} is kept; try a lower learning rate")]
+    #[error(
+        "the loss became {loss} at step {step}: training stopped, the adapter of step {kept} is kept; try a lower learning rate"
+    )]
     Diverged { step: usize, loss: f64, kept: usize },
     /// A call that needs another one before it.
     #[error("{what} needs {needs} first")]

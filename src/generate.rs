@@ -156,7 +156,8 @@ impl Generator {
             seen.dedup();
             for id in seen {
                 let logit = &mut logits[id as usize];
-                *logit = if *logit > 0. { *logit / repetition_penalty as f32 } else { *logit * repetition_penalty as f32 };
+                *logit =
+                    if *logit > 0. { *logit / repetition_penalty as f32 } else { *logit * repetition_penalty as f32 };
             }
         }
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();

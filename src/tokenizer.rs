@@ -76,14 +76,8 @@ impl StreamDecoder {
     /// `tokenizer`.
     pub fn push(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String> {
         self.pending.push(id);
-        let text = step_decode_stream(
-            &tokenizer.0,
-            vec![id],
-            true,
-            &mut self.ids,
-            &mut self.prefix,
-            &mut self.prefix_index,
-        );
+        let text =
+            step_decode_stream(&tokenizer.0, vec![id], true, &mut self.ids, &mut self.prefix, &mut self.prefix_index);
         let text = text.map_err(failed)?.unwrap_or_default();
         if !text.is_empty() {
             self.pending.clear();

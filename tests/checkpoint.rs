@@ -54,7 +54,8 @@ fn a_head_may_be_tied_or_of_its_own() {
     let tied = numbers(&logits(&load(&with_head, true).unwrap(), &SEQUENCE));
     assert_eq!(tied, numbers(&logits(&model, &SEQUENCE)));
     let untied = load(&with_head, false).unwrap();
-    let worst = numbers(&logits(&untied, &SEQUENCE)).iter().zip(&tied).map(|(a, b)| (a - 2. * b).abs()).fold(0., f32::max);
+    let worst =
+        numbers(&logits(&untied, &SEQUENCE)).iter().zip(&tied).map(|(a, b)| (a - 2. * b).abs()).fold(0., f32::max);
     assert!(worst < 1e-5);
     assert_eq!(untied.parameters(), model.parameters() + 61 * 24);
     assert_eq!(load(&tensors(&model), false).err().map(|e| e.code()), Some("missing-tensor"));
@@ -103,7 +104,8 @@ fn a_trained_checkpoint_gives_its_reference_logits_and_greedy_text() {
     let got = logits(&model, &input);
     assert!(max_diff(&got, &reference["logits"].squeeze(0).unwrap()) < 1e-3);
     let want = ids(&reference["greedy_ids"]).remove(0);
-    let settings = GenerateConfig { temperature: 0., max_tokens: want.len() - input.len(), ..GenerateConfig::default() };
+    let settings =
+        GenerateConfig { temperature: 0., max_tokens: want.len() - input.len(), ..GenerateConfig::default() };
     let mut generator = Generator::new(&input, settings, None, &model).unwrap();
     while generator.next(&model).unwrap().is_some() {}
     assert_eq!(generator.ids(), want);

@@ -74,7 +74,8 @@ fn used(code: &str) -> BTreeSet<String> {
 #[test]
 fn dependencies_go_one_way() {
     for (module, path, code) in sources() {
-        let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no place"));
+        let (_, allowed) =
+            MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no place"));
         for other in used(&code) {
             assert!(other == module || allowed.contains(&other.as_str()), "{} uses {other}", path.display());
         }
@@ -118,7 +119,16 @@ fn the_core_has_no_clock_no_files_and_no_global_randomness() {
 fn no_forward_pass_goes_past_the_fused_operations() {
     // What candle composes of many passes has one operation in ops/; LoraLayer::forward is the definition,
     // for reading and for layers whose base trains.
-    let banned = [".gelu(", ".tanh(", ".softmax", "layer_norm_slow", "candle_nn::ops", "candle_nn::loss", "log_softmax", ".exp("];
+    let banned = [
+        ".gelu(",
+        ".tanh(",
+        ".softmax",
+        "layer_norm_slow",
+        "candle_nn::ops",
+        "candle_nn::loss",
+        "log_softmax",
+        ".exp(",
+    ];
     for (module, path, code) in sources() {
         if !["nn", "model", "train", "lora", "lab"].contains(&module.as_str()) {
             continue;

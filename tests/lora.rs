@@ -31,7 +31,14 @@ fn trained() -> Lab {
 }
 
 fn train(lab: &mut Lab, steps: usize) {
-    let settings = TrainConfig { steps, batch_size: 2, block_size: 16, learning_rate: 2e-2, warmup_steps: 0, ..TrainConfig::default() };
+    let settings = TrainConfig {
+        steps,
+        batch_size: 2,
+        block_size: 16,
+        learning_rate: 2e-2,
+        warmup_steps: 0,
+        ..TrainConfig::default()
+    };
     lab.begin_training(&Input::Ids(small_text(400, 61, 1)), settings).unwrap();
     for _ in 0..steps {
         lab.step().unwrap();

@@ -79,7 +79,9 @@ impl Variant {
     /// Loads the adapter as it was at the start (`init`) or the end (`final`).
     fn load(&self, moment: &str) {
         if self.is_peft() {
-            self.adapter.load_safetensors(&oracle(&format!("{}/{moment}/adapter_model.safetensors", self.name))).unwrap();
+            self.adapter
+                .load_safetensors(&oracle(&format!("{}/{moment}/adapter_model.safetensors", self.name)))
+                .unwrap();
             return;
         }
         let tensors = oracle_tensors(&format!("{}/{moment}.safetensors", self.name));
@@ -273,10 +275,14 @@ fn what_is_exported_equals_pefts_files_tensor_for_tensor() {
         let mut variant = Variant::new(name);
         variant.load("final");
         let available: Vec<String> = paths(&mut variant.model);
-        let got = candle_core::safetensors::load_buffer(&variant.adapter.to_safetensors().unwrap(), &Device::Cpu).unwrap();
+        let got =
+            candle_core::safetensors::load_buffer(&variant.adapter.to_safetensors().unwrap(), &Device::Cpu).unwrap();
         assert_same(&got, &oracle_tensors(&format!("{name}/final/adapter_model.safetensors")), name);
         let config = variant.adapter.to_config_json(&available).unwrap();
-        let (got, want) = (serde_json::from_str::<Value>(&config).unwrap(), oracle_json(&format!("{name}/final/adapter_config.json")));
+        let (got, want) = (
+            serde_json::from_str::<Value>(&config).unwrap(),
+            oracle_json(&format!("{name}/final/adapter_config.json")),
+        );
         for (key, value) in got.as_object().unwrap() {
             assert_eq!(plain(value), plain(&want[key]), "{name}: {key}");
         }
@@ -295,11 +301,27 @@ fn the_textbooks_adapter_exports_as_pefts_with_alpha_times_rank() {
     let config = variant.adapter.to_config_json(&available).unwrap();
     let mut model = oracle_base();
     let read = peft::read_config(&config).unwrap();
-    assert_eq!(read.alpha, f64::from(numbers(&Tensor::new(oracle_json("seed_lora/as_peft/adapter_config.json")["lora_alpha"].as_f64().unwrap() as f32, &Device::Cpu).unwrap())[0]));
+    assert_eq!(
+        read.alpha,
+        f64::from(
+            numbers(
+                &Tensor::new(
+                    oracle_json("seed_lora/as_peft/adapter_config.json")["lora_alpha"].as_f64().unwrap() as f32,
+                    &Device::Cpu
+                )
+                .unwrap()
+            )[0]
+        )
+    );
     let adapter = replace_linear_with_lora(&mut model, &read, &mut Rng::new(0)).unwrap();
     adapter.load_safetensors(&variant.adapter.to_safetensors().unwrap()).unwrap();
     let io = oracle_tensors("base_io.safetensors");
-    assert_near(&batch_logits(&model, &io["input_ids"]), &variant.trace["logits_final"], VALUE, "logits through PEFT's form");
+    assert_near(
+        &batch_logits(&model, &io["input_ids"]),
+        &variant.trace["logits_final"],
+        VALUE,
+        "logits through PEFT's form",
+    );
 }
 
 fn paths(model: &mut Gpt2) -> Vec<String> {

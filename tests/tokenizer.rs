@@ -15,7 +15,16 @@ fn tiny() -> Tokenizer {
 #[test]
 fn every_text_comes_back_as_it_was() {
     let tokenizer = tiny();
-    for text in ["", " ", "Once upon a time", "  two  spaces\n\ttab", "naïve café – “quoted”", "नमस्ते दुनिया", "👩‍🚀🚀", "\u{0}\u{7f}"] {
+    for text in [
+        "",
+        " ",
+        "Once upon a time",
+        "  two  spaces\n\ttab",
+        "naïve café – “quoted”",
+        "नमस्ते दुनिया",
+        "👩‍🚀🚀",
+        "\u{0}\u{7f}",
+    ] {
         let ids = tokenizer.encode(text).unwrap();
         assert_eq!(tokenizer.decode(&ids).unwrap(), text);
         assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocabulary()));

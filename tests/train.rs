@@ -136,7 +136,8 @@ fn the_base_is_byte_equal_after_training_and_the_optimizer_holds_lora_alone() {
     };
     let before = bytes(&model);
     let mut trainer = trainer(&model, &adapter, settings());
-    let want: usize = adapter.layers().values().map(|layer| layer.rank() * (layer.a.dims()[0] + layer.b.dims()[1])).sum();
+    let want: usize =
+        adapter.layers().values().map(|layer| layer.rank() * (layer.a.dims()[0] + layer.b.dims()[1])).sum();
     assert_eq!(trainer.optimizer().parameters(), want);
     assert_eq!(trainer.optimizer().vars().len(), 2 * adapter.layers().len());
     let start = trainer.optimizer().values().unwrap();
@@ -237,7 +238,8 @@ fn clipping_bounds_the_gradient_that_is_applied() {
     let moment = |gradient_clip| {
         let (model, adapter) = adapted(&LoraConfig::default());
         stir(&adapter);
-        let mut trainer = trainer(&model, &adapter, TrainConfig { gradient_clip, beta1: 0., weight_decay: 0., ..settings() });
+        let mut trainer =
+            trainer(&model, &adapter, TrainConfig { gradient_clip, beta1: 0., weight_decay: 0., ..settings() });
         let start = trainer.optimizer().values().unwrap();
         let step = trainer.step(&model).unwrap();
         (start, trainer.optimizer().values().unwrap(), step.grad_norm)
@@ -312,7 +314,15 @@ fn the_tiny_checkpoint_learns_a_sample_by_a_tenth_for_three_seeds() {
         let mut lab = Lab::new(&text("models/tiny/config.json"), &weights, Some(&tokenizer), Qkv::Fused).unwrap();
         let digest = lab.base_digest().unwrap();
         lab.attach("default", &LoraConfig { seed, ..LoraConfig::default() }).unwrap();
-        let settings = TrainConfig { steps: 20, batch_size: 2, block_size: 64, evaluate_every: 0, evaluation_windows: 4, seed, ..TrainConfig::default() };
+        let settings = TrainConfig {
+            steps: 20,
+            batch_size: 2,
+            block_size: 64,
+            evaluate_every: 0,
+            evaluation_windows: 4,
+            seed,
+            ..TrainConfig::default()
+        };
         lab.begin_training(&Input::Text(text(&format!("samples/{sample}.txt"))), settings).unwrap();
         let before = lab.evaluate().unwrap().unwrap();
         (0..20).for_each(|_| assert!(lab.step().is_ok()));
@@ -345,6 +355,9 @@ fn impossible_settings_are_refused_by_name() {
     }
     assert_eq!(lab.begin_training(&Input::Ids(vec![1; 5]), settings()).err().map(|e| e.code()), Some("too-short"));
     assert_eq!(lab.begin_training(&Input::Ids(vec![61; 50]), settings()).err().map(|e| e.code()), Some("token"));
-    assert_eq!(lab.begin_training(&Input::Text("words".into()), settings()).err().map(|e| e.code()), Some("no-tokenizer"));
+    assert_eq!(
+        lab.begin_training(&Input::Text("words".into()), settings()).err().map(|e| e.code()),
+        Some("no-tokenizer")
+    );
     assert!(!lab.is_training());
 }

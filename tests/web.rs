@@ -29,7 +29,8 @@ fn a_whole_session_trains_writes_saves_and_swaps() {
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     let digest = lab.base_digest().unwrap();
     lab.attach("default", &LoraConfig::default()).unwrap();
-    let settings = TrainConfig { steps: 30, batch_size: 2, block_size: 16, learning_rate: 2e-2, ..TrainConfig::default() };
+    let settings =
+        TrainConfig { steps: 30, batch_size: 2, block_size: 16, learning_rate: 2e-2, ..TrainConfig::default() };
     lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings).unwrap();
     let before = lab.evaluate().unwrap().unwrap();
     let mut last = None;

@@ -81,7 +81,8 @@ impl Gpt2Config {
         match value.get("model_type").and_then(|t| t.as_str()) {
             Some("gpt2") => {}
             other => {
-                let detail = format!("model_type {}, expected \"gpt2\"", other.map_or("missing".into(), |t| format!("{t:?}")));
+                let detail =
+                    format!("model_type {}, expected \"gpt2\"", other.map_or("missing".into(), |t| format!("{t:?}")));
                 return Err(Error::Unsupported { what: "the architecture", detail });
             }
         }

@@ -1,7 +1,7 @@
 //! Bytes → names, shapes, tensors. Trusts nothing: every file comes from a stranger.
 //!
-//! - [`safetensors`]: the container of weights and adapters
-//! - [`config`]: `config.json` of a GPT-2
+//! - [`safetensors`] – the container of weights and adapters
+//! - [`config`] – `config.json` of a GPT-2
 
 pub mod config;
 pub mod safetensors;

@@ -112,9 +112,9 @@ pub fn write_f16(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
 
 fn serialize(data: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
     let failed = |e: ::safetensors::SafeTensorError| Error::format("safetensors output", e);
-    let views = data.iter().map(|(name, dtype, shape, bytes)| {
-        Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?))
-    });
+    let views = data
+        .iter()
+        .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?)));
     let views = views.collect::<Result<Vec<_>>>()?;
     let mut all = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     all.extend(metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));

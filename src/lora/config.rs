@@ -228,8 +228,7 @@ mod tests {
         paths.iter().copied().filter(|path| matcher.choose(path).is_some()).collect()
     }
 
-    const PATHS: [&str; 5] =
-        ["h.0.attn.c_attn", "h.0.attn.c_proj", "h.0.mlp.c_proj", "h.1.mlp.c_fc", "lm_head"];
+    const PATHS: [&str; 5] = ["h.0.attn.c_attn", "h.0.attn.c_proj", "h.0.mlp.c_proj", "h.1.mlp.c_fc", "lm_head"];
 
     #[test]
     fn a_list_entry_matches_a_path_or_its_end_after_a_dot() {

@@ -1,10 +1,10 @@
 //! LoRA on whole models: choosing layers, replacing them, saving and merging adapters.
 //!
-//! - [`config`]: `LoraConfig`, in PEFT's terms
-//! - [`replace`]: `replace_linear_with_lora`
-//! - [`adapter`]: an adapter's variables, by layer
-//! - [`peft`]: its two files, as PEFT reads and writes them
-//! - [`merge`]: adding an adapter to the weights, and taking it back
+//! - [`config`] – `LoraConfig`, in PEFT's terms
+//! - [`replace`] – `replace_linear_with_lora`
+//! - [`adapter`] – an adapter's variables, by layer
+//! - [`peft`] – its two files, as PEFT reads and writes them
+//! - [`merge`] – adding an adapter to the weights, and taking it back
 
 pub mod adapter;
 pub mod config;

@@ -1,7 +1,7 @@
 //! PEFT's two files: names, configuration, and separate q, k, v fused into `c_attn`.
 
-use super::config::{ALL_LINEAR, LoraConfig, Modules, Scaling};
 use super::Adapter;
+use super::config::{ALL_LINEAR, LoraConfig, Modules, Scaling};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,8 @@ pub(super) fn write_config(adapter: &Adapter, available: &[String]) -> Result<St
     }
     // PEFT has no `all-linear` for GPT-2's Conv1D in old versions, and takes no blocks beside a
     // regular expression: both are written as the names they came to.
-    let resolved = targets == Modules::Pattern(ALL_LINEAR.into()) || matches!(targets, Modules::Pattern(_)) && blocks.is_some();
+    let resolved =
+        targets == Modules::Pattern(ALL_LINEAR.into()) || matches!(targets, Modules::Pattern(_)) && blocks.is_some();
     if resolved {
         (targets, exclude, blocks) = (adapter.target_names(available), None, None);
     }
@@ -163,9 +164,8 @@ pub fn read_config(json: &str) -> Result<LoraConfig> {
     if bias != "none" {
         return unsupported(format!("bias {bias:?}, expected \"none\""));
     }
-    let empty = |value: &Option<Value>| {
-        value.as_ref().is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty))
-    };
+    let empty =
+        |value: &Option<Value>| value.as_ref().is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty));
     let kinds = [
         ("use_dora", !read.use_dora),
         ("lora_bias", !read.lora_bias),

@@ -68,11 +68,7 @@ pub fn plan(model: &mut dyn NamedChildren, config: &LoraConfig) -> Result<Plan> 
 ///
 /// # Errors
 /// See [`attach`].
-pub fn replace_linear_with_lora(
-    model: &mut dyn NamedChildren,
-    config: &LoraConfig,
-    rng: &mut Rng,
-) -> Result<Adapter> {
+pub fn replace_linear_with_lora(model: &mut dyn NamedChildren, config: &LoraConfig, rng: &mut Rng) -> Result<Adapter> {
     attach(model, "default", config, rng)
 }
 

@@ -228,7 +228,10 @@ impl CausalLm for Gpt2 {
             match &block.attn.query_key_value {
                 Projections::Fused(c_attn) => linear(at("attn.c_attn"), c_attn, &mut all),
                 Projections::Split(three) => {
-                    SPLIT_NAMES.iter().zip(three).for_each(|(name, l)| linear(at(&format!("attn.{name}")), l, &mut all));
+                    SPLIT_NAMES
+                        .iter()
+                        .zip(three)
+                        .for_each(|(name, l)| linear(at(&format!("attn.{name}")), l, &mut all));
                 }
             }
             linear(at("attn.c_proj"), &block.attn.c_proj, &mut all);

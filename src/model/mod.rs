@@ -1,6 +1,6 @@
 //! Models, and what all of them can do.
 //!
-//! - [`gpt2`]: GPT-2, from a checkpoint, freshly initialised, or as shapes alone
+//! - [`gpt2`] – GPT-2, from a checkpoint, freshly initialised, or as shapes alone
 
 pub mod gpt2;
 

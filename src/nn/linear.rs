@@ -80,6 +80,10 @@ impl Linear {
     /// `tensor` if the last dimension of `x` is not `in`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let trains = self.weight.track_op();
-        Ok(if trains { linear_trainable(x, &self.weight, self.bias.as_ref(), self.orientation) } else { linear(x, &self.frozen) }?)
+        Ok(if trains {
+            linear_trainable(x, &self.weight, self.bias.as_ref(), self.orientation)
+        } else {
+            linear(x, &self.frozen)
+        }?)
     }
 }

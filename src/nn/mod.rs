@@ -1,10 +1,10 @@
 //! Layers, and the tree they form.
 //!
-//! - [`module`]: `NamedChildren`, the textbook's `named_children()`
-//! - [`linear`]: a linear layer, frozen or trainable
-//! - [`lora`]: `LoraLayer` and `LinearWithLora`, the textbook's two classes
-//! - [`norm`]: layer norm
-//! - [`pass`]: what a forward pass is told: the cache, the dropout
+//! - [`module`] – `NamedChildren`, the textbook's `named_children()`
+//! - [`linear`] – a linear layer, frozen or trainable
+//! - [`lora`] – `LoraLayer` and `LinearWithLora`, the textbook's two classes
+//! - [`norm`] – layer norm
+//! - [`pass`] – what a forward pass is told: the cache, the dropout
 
 pub mod linear;
 pub mod lora;

@@ -1,7 +1,7 @@
 //! The module tree. The textbook's `replace_linear_with_lora` walks `model.named_children()` and
 //! sets attributes; here a model lends its children one level at a time, by name.
 
-use super::{LinearWithLora, Linear, Pass};
+use super::{Linear, LinearWithLora, Pass};
 use crate::error::Result;
 use candle_core::Tensor;
 use std::borrow::Cow;

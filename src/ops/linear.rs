@@ -82,7 +82,8 @@ impl Frozen {
     /// `y = x·W + bias`, and `+ h·B` of an adapter, into a new buffer; `x (rows, in)`, `h (rows, rank)`.
     fn apply(&self, x: &[f32], rows: usize, adapter: Option<(&[f32], &Packed)>) -> Result<Vec<f32>> {
         let bias = self.bias.as_ref();
-        let product = |bias: Option<&[f32]>| Ok::<_, candle_core::Error>(multiply(x, self.forward()?, bias, adapter, rows));
+        let product =
+            |bias: Option<&[f32]>| Ok::<_, candle_core::Error>(multiply(x, self.forward()?, bias, adapter, rows));
         bias.map_or_else(|| product(None), |bias| with_slice(bias, |bias| product(Some(bias)))?)
     }
 
@@ -271,7 +272,12 @@ impl CustomOp3 for LoraLinear {
 }
 
 /// `y = x·W + bias` with a weight that trains: candle's own operations, which give every gradient.
-pub fn linear_trainable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, orientation: Orientation) -> Result<Tensor> {
+pub fn linear_trainable(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    orientation: Orientation,
+) -> Result<Tensor> {
     let (rows, inputs) = rows_and_width(x.shape());
     let mut dims = x.dims().to_vec();
     let weight = match orientation {

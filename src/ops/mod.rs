@@ -4,11 +4,11 @@
 //! computes gradients for frozen weights; here each is one node of the graph, and nothing is
 //! computed for what does not train.
 //!
-//! - [`linear`]: a frozen linear layer, alone or with its adapter, and a trainable one
-//! - [`activation`]: GELU
-//! - [`norm`]: layer norm
-//! - [`attention`]: causal self-attention, for training and against a cache
-//! - [`loss`]: cross-entropy over the vocabulary
+//! - [`linear`] – a frozen linear layer, alone or with its adapter, and a trainable one
+//! - [`activation`] – GELU
+//! - [`norm`] – layer norm
+//! - [`attention`] – causal self-attention, for training and against a cache
+//! - [`loss`] – cross-entropy over the vocabulary
 
 pub mod activation;
 pub mod attention;

@@ -1,10 +1,10 @@
 //! Training: which tokens, which step size, which update.
 //!
-//! - [`data`]: random windows of the reader's text, a part held out
-//! - [`schedule`]: the learning rate of each step
-//! - [`optimizer`]: AdamW
-//! - [`trainer`]: one optimizer step, its gradients and their application
-//! - [`state`]: saving a run and going on with it
+//! - [`data`] – random windows of the reader's text, a part held out
+//! - [`schedule`] – the learning rate of each step
+//! - [`optimizer`] – AdamW
+//! - [`trainer`] – one optimizer step, its gradients and their application
+//! - [`state`] – saving a run and going on with it
 
 pub mod data;
 pub mod optimizer;

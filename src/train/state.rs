@@ -83,9 +83,7 @@ impl SavedRun {
     /// caller's [`super::AdamW::set_values`], when all else is done.
     pub fn resume(mut self, vars: Vec<Var>, model: &dyn CausalLm) -> Result<(Trainer, Vec<f32>)> {
         let count = vars.iter().map(|var| var.elem_count()).sum();
-        let mut take = |name: &str, length: usize| {
-            Ok::<_, Error>(self.file.take(name, &[length])?.to_vec1::<f32>()?)
-        };
+        let mut take = |name: &str, length: usize| Ok::<_, Error>(self.file.take(name, &[length])?.to_vec1::<f32>()?);
         let (values, m, v) = (take("values", count)?, take("moment1", count)?, take("moment2", count)?);
         let length = self.file.get("ids").map_or(0, Tensor::elem_count);
         let ids = self.file.take("ids", &[length])?.to_vec1::<f32>()?;

@@ -60,7 +60,7 @@ impl Default for TrainConfig {
             batch_size: 4,
             accumulation: 1,
             block_size: 128,
-            learning_rate: 5e-3,
+            learning_rate: 2e-3,
             min_learning_rate_ratio: 0.1,
             schedule: Schedule::Cosine,
             warmup_steps: 10,
@@ -99,7 +99,10 @@ impl TrainConfig {
                 return Err(Error::config(name, "a finite number of 0 or more", value));
             }
         }
-        let shares = [("minLearningRateRatio", self.min_learning_rate_ratio, 1.), ("modelDropout", self.model_dropout.into(), 0.99)];
+        let shares = [
+            ("minLearningRateRatio", self.min_learning_rate_ratio, 1.),
+            ("modelDropout", self.model_dropout.into(), 0.99),
+        ];
         for (name, value, most) in shares {
             if !(0. ..=most).contains(&value) {
                 return Err(Error::config(name, format!("0 to {most}"), value));

@@ -32,7 +32,9 @@ pub fn input(value: &JsValue) -> Result<crate::lab::Input, JsValue> {
     let ids = value.dyn_ref::<Array>().map(|array| array.iter().map(|id| id.as_f64().filter(is_id)).collect());
     match ids {
         Some(Some(ids)) => Ok(Input::Ids(Vec::into_iter(ids).map(|id: f64| id as u32).collect())),
-        _ => Err(with_code("a text or token ids are expected (string, Uint32Array or array of whole numbers)", "config")),
+        _ => {
+            Err(with_code("a text or token ids are expected (string, Uint32Array or array of whole numbers)", "config"))
+        }
     }
 }
 

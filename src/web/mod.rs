@@ -1,8 +1,8 @@
 //! The border to JavaScript: it translates and does not think.
 //!
-//! - [`convert`]: options and results, by way of JSON
-//! - [`error`]: an `Error` with `code` and `message`
-//! - [`lab`]: the class `Lab`
+//! - [`convert`] – options and results, by way of JSON
+//! - [`error`] – an `Error` with `code` and `message`
+//! - [`lab`] – the class `Lab`
 
 mod convert;
 mod error;

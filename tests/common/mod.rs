@@ -59,7 +59,9 @@ pub fn numbers(tensor: &Tensor) -> Vec<f32> {
 pub fn max_diff(got: &Tensor, want: &Tensor) -> f32 {
     assert_eq!(got.dims(), want.dims());
     let pairs = numbers(got).into_iter().zip(numbers(want));
-    pairs.map(|(got, want)| (got - want).abs()).fold(0., |worst, d| if d.is_nan() { f32::INFINITY } else { d.max(worst) })
+    pairs
+        .map(|(got, want)| (got - want).abs())
+        .fold(0., |worst, d| if d.is_nan() { f32::INFINITY } else { d.max(worst) })
 }
 
 /// The sizes of a small model: vocabulary 61, context 32, width 24, 3 heads, 2 blocks.

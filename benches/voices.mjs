@@ -1,17 +1,18 @@
-// What the default fine-tuning does to the model's writing: for each sample, text before and after, greedy and
+// What the page's default fine-tuning does to the model's writing: for each sample, text before and after, greedy and
 // sampled, and both losses. `cargo xtask build`, then `node benches/voices.mjs`; writes benches/results/voices.json.
 import { readFile, writeFile } from "node:fs/promises";
 import { Lab, initSync } from "../www/pkg/lora_lab.js";
+import { FIELDS } from "../www/settings.js";
 
 const WWW = new URL("../www/", import.meta.url);
 const text = async (path) => String(await readFile(new URL(path, WWW)));
 initSync({ module: await readFile(new URL("pkg/lora_lab_bg.wasm", WWW)) });
 
 const SAMPLES = ["pirate", "robot", "recipes", "names"];
-const PROMPTS = { pirate: "Once upon a time", robot: "Once upon a time", recipes: "Once upon a time", names: "Once upon a time" };
-const WAYS = [{ temperature: 0 }, ...[1, 2, 3].map((seed) => ({ temperature: 0.8, seed }))];
+const { prompt, rank, alpha, learningRate, steps, temperature } = Object.fromEntries(Object.entries(FIELDS).map(([name, { initial }]) => [name, initial]));
+const WAYS = [{ temperature: 0 }, ...[1, 2, 3].map((seed) => ({ temperature, seed }))];
 
-function write(lab, prompt, adapter) {
+function write(lab, adapter) {
   return WAYS.map((way) => {
     lab.beginGeneration(prompt, { maxTokens: 100, adapter, ...way });
     for (let all = ""; ; ) {
@@ -25,15 +26,15 @@ function write(lab, prompt, adapter) {
 const results = [];
 for (const sample of SAMPLES) {
   const lab = new Lab(await text("models/tiny/config.json"), await readFile(new URL("models/tiny/model.safetensors", WWW)), await text("models/tiny/tokenizer.json"), undefined);
-  lab.attach("default", { rank: 8, alpha: 16, seed: 1 });
-  lab.beginTraining(await text(`samples/${sample}.txt`), { steps: 200, seed: 1 });
+  lab.attach("default", { rank, alpha, seed: 1 });
+  lab.beginTraining(await text(`samples/${sample}.txt`), { steps, learningRate, seed: 1 });
   const before = lab.evaluate();
   const digest = lab.baseDigest();
   let last;
   do last = lab.step(); while (!last.done);
   const result = {
     sample, heldOut: { before, after: lab.evaluate() }, baseUnchanged: lab.baseDigest() === digest,
-    before: write(lab, PROMPTS[sample], false), after: write(lab, PROMPTS[sample], true),
+    before: write(lab, false), after: write(lab, true),
   };
   results.push(result);
   console.log(`\n=== ${sample}: held-out loss ${before.toFixed(3)} → ${result.heldOut.after.toFixed(3)}`);

@@ -127,6 +127,13 @@ pub struct Lab {
     merged: bool,
     trainer: Option<Trainer>,
     generation: Option<Generation>,
+    qkv: Qkv,
+    /// Of the base, counted before anything can be merged into it.
+    parameters: usize,
+    /// Each adapter's values when it was attached or imported.
+    starts: BTreeMap<String, Vec<Tensor>>,
+    /// The base's digest from before merging, while something is merged.
+    unmerged_digest: Option<String>,
 }
 
 impl Lab {
@@ -143,6 +150,10 @@ impl Lab {
         }
         let model = Gpt2::load(config, weights, qkv)?;
         Ok(Self {
+            qkv,
+            parameters: model.parameters(),
+            starts: BTreeMap::new(),
+            unmerged_digest: None,
             model,
             tokenizer,
             adapters: BTreeMap::new(),
@@ -187,7 +198,7 @@ impl Lab {
     }
 
     fn base_parameters(&self) -> usize {
-        self.model.parameters()
+        self.parameters
     }
 
     fn end_of_text(&self) -> Option<u32> {
@@ -224,6 +235,10 @@ impl Lab {
     /// What [`peft::read_config`] and [`Adapter::load_safetensors`] refuse, and [`Self::attach`].
     pub fn import_adapter(&mut self, name: &str, safetensors: &[u8], config: &str) -> Result<Attached> {
         self.not_merged("importing an adapter")?;
+        if self.qkv == Qkv::Split {
+            let detail = "import it into a model with the fused c_attn, as the file has it".to_owned();
+            return Err(Error::Unsupported { what: "importing into separate q, k and v", detail });
+        }
         let config = peft::read_config(config)?;
         let attached = self.plan(&config)?;
         let adapter = lora::attach(&mut self.model, name, &config, &mut Rng::new(0))?;
@@ -236,6 +251,7 @@ impl Lab {
     }
 
     fn adopt(&mut self, name: &str, adapter: Adapter) -> Result<()> {
+        self.starts.insert(name.into(), adapter.snapshot()?);
         self.adapters.insert(name.into(), adapter);
         self.trainer = None;
         self.select(name)
@@ -284,9 +300,14 @@ impl Lab {
     }
 
     /// Switches the active adapter on or off.
-    pub fn set_enabled(&mut self, enabled: bool) {
+    ///
+    /// # Errors
+    /// `merged`.
+    pub fn set_enabled(&mut self, enabled: bool) -> Result<()> {
+        self.not_merged("switching the adapter")?;
         self.enabled = enabled;
         self.switch();
+        Ok(())
     }
 
     /// The factor on the scaling: 0 is the base, 1 what was trained.
@@ -294,7 +315,7 @@ impl Lab {
     /// # Errors
     /// `config` if it is not finite.
     pub fn set_strength(&mut self, strength: f64) -> Result<()> {
-        if !strength.is_finite() {
+        if !(strength as f32).is_finite() {
             return Err(Error::config("strength", "a finite number", strength));
         }
         self.not_merged("changing the strength")?;
@@ -316,6 +337,9 @@ impl Lab {
         if let Some(adapter) = self.adapters.remove(from) {
             self.adapters.insert(to.into(), adapter);
         }
+        if let Some(start) = self.starts.remove(from) {
+            self.starts.insert(to.into(), start);
+        }
         if self.active.as_deref() == Some(from) {
             self.active = Some(to.into());
         }
@@ -331,24 +355,22 @@ impl Lab {
         self.named(name)?;
         lora::remove(&mut self.model, name)?;
         self.adapters.remove(name);
+        self.starts.remove(name);
         if self.active.as_deref() == Some(name) {
             (self.active, self.trainer, self.generation) = (None, None, None);
         }
         Ok(())
     }
 
-    /// The active adapter back to its start, and with it the run to its first step.
+    /// The active adapter back to the values it was attached or imported with. Its run ends.
     ///
     /// # Errors
     /// `order` without an active adapter, `merged`.
     pub fn reset(&mut self) -> Result<()> {
         self.not_merged("resetting the adapter")?;
         let adapter = self.active_adapter("resetting")?;
-        let config = adapter.config().clone();
-        // The same draw again, on a model of shapes alone: A depends on seed and path only.
-        let qkv = if adapter.layers().keys().any(|path| path.contains(".W_")) { Qkv::Split } else { Qkv::Fused };
-        let mut shapes = Gpt2::shapes(self.model.config().clone(), crate::model::Head::Vocabulary, qkv)?;
-        adapter.copy_from(&lora::replace_linear_with_lora(&mut shapes, &config, &mut Rng::new(config.seed))?)?;
+        let name = self.active.as_deref().unwrap_or_default();
+        adapter.restore(self.starts.get(name).map_or(&[], Vec::as_slice))?;
         (self.trainer, self.generation) = (None, None);
         Ok(())
     }
@@ -360,8 +382,12 @@ impl Lab {
     pub fn merge(&mut self) -> Result<()> {
         self.not_merged("merging")?;
         self.active_adapter("merging")?;
+        if !self.enabled {
+            return Err(Error::Order { what: "merging", needs: "switching the adapter on" });
+        }
+        let digest = self.base_digest()?;
         lora::merge(&mut self.model)?;
-        (self.merged, self.generation) = (true, None);
+        (self.merged, self.unmerged_digest, self.generation) = (true, Some(digest), None);
         Ok(())
     }
 
@@ -374,7 +400,7 @@ impl Lab {
             return Err(Error::Order { what: "unmerging", needs: "merging" });
         }
         lora::unmerge(&mut self.model)?;
-        (self.merged, self.generation) = (false, None);
+        (self.merged, self.unmerged_digest, self.generation) = (false, None, None);
         Ok(())
     }
 
@@ -476,7 +502,7 @@ impl Lab {
         let trainer = self.trainer.as_ref().ok_or_else(|| no_run("saving the state"))?;
         let adapter = self.active_adapter("saving the state")?;
         let context = Context {
-            base: self.base_digest()?,
+            base: self.unmerged_digest.clone().map_or_else(|| self.base_digest(), Ok)?,
             adapter: self.active.clone().unwrap_or_default(),
             lora: adapter.config().clone(),
         };
@@ -496,10 +522,11 @@ impl Lab {
         if context.base != expected {
             return Err(Error::OtherBase { what: "the saved state", expected, got: context.base });
         }
-        // Built under a name nobody can give, so that a refusal leaves the present adapter alone.
+        // Built under a name of its own, so that a refusal leaves the present adapter alone.
         let scratch = "\u{0}resume";
         let adapter = lora::attach(&mut self.model, scratch, &context.lora, &mut Rng::new(context.lora.seed))?;
         adapter.switch().set_active(false);
+        let start = adapter.snapshot()?;
         let resumed = saved.resume(adapter.vars().cloned().collect(), &self.model).and_then(|(trainer, values)| {
             trainer.optimizer().set_values(&values)?;
             Ok(trainer)
@@ -514,6 +541,7 @@ impl Lab {
         lora::remove(&mut self.model, &context.adapter)?;
         lora::rename(&mut self.model, scratch, &context.adapter)?;
         self.adopt(&context.adapter, adapter)?;
+        self.starts.insert(context.adapter.clone(), start);
         let at = Resumed { step: trainer.steps_done(), steps: trainer.config().steps };
         (self.trainer, self.generation) = (Some(trainer), None);
         Ok(at)
@@ -536,8 +564,11 @@ impl Lab {
     /// Begins a generation; an earlier one is dropped.
     ///
     /// # Errors
-    /// `no-tokenizer`, `config`, `token`, `too-short`.
+    /// `no-tokenizer`, `config`, `token`, `too-short`, and `merged` if the base alone is asked for.
     pub fn begin_generation(&mut self, prompt: &Input, config: GenerateConfig) -> Result<()> {
+        if !config.adapter {
+            self.not_merged("generating without the adapter")?;
+        }
         let generator = Generator::new(&self.ids(prompt)?, config, self.end_of_text(), &self.model)?;
         self.generation = Some(Generation { generator, decoder: StreamDecoder::default() });
         Ok(())

@@ -65,7 +65,7 @@ pub struct StreamDecoder {
     ids: Vec<u32>,
     prefix: String,
     prefix_index: usize,
-    /// Characters given out since the last token that completed one.
+    /// Ids whose text is still held back.
     pending: Vec<u32>,
 }
 

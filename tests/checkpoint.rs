@@ -46,6 +46,34 @@ fn keys_load_with_and_without_the_prefix_and_old_masks_are_skipped() {
 }
 
 #[test]
+fn old_files_with_byte_masks_and_two_names_for_the_context_load() {
+    let model = small_model(1);
+    let mut file = safetensors::write(&tensors(&model), &[]).unwrap();
+    // A U8 mask is put behind the other tensors: into the header, and one byte of data.
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let data = file.len() - 8 - length;
+    let header = String::from_utf8(file[8..8 + length].to_vec()).unwrap();
+    let entry = format!(
+        r#","transformer.h.0.attn.bias":{{"dtype":"U8","shape":[1,1,1,1],"data_offsets":[{data},{}]}}}}"#,
+        data + 1
+    );
+    let header = format!("{}{entry}", header.trim_end().strip_suffix('}').unwrap());
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(file.split_off(8 + length));
+    bytes.push(1);
+    let json = serde_json::to_string(&small_config()).unwrap();
+    let old = json
+        .replace("\"n_positions\":32", "\"n_positions\":32,\"n_ctx\":32")
+        .replace("\"eos_token_id\":null", "\"eos_token_id\":[0,1]");
+    for config in [&old, &json.replace("n_positions", "n_ctx")] {
+        let config = Gpt2Config::from_json(config).unwrap();
+        let loaded = Gpt2::load(config, &bytes, Qkv::Fused).unwrap();
+        assert_eq!(numbers(&logits(&loaded, &SEQUENCE)), numbers(&logits(&model, &SEQUENCE)));
+    }
+}
+
+#[test]
 fn a_head_may_be_tied_or_of_its_own() {
     let model = small_model(1);
     let mut with_head = tensors(&model);

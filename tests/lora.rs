@@ -136,14 +136,54 @@ fn merging_gives_the_same_logits_and_unmerging_restores_the_base_bit_for_bit() {
 }
 
 #[test]
+fn a_state_saved_while_merged_resumes_and_nothing_merges_while_switched_off() {
+    let mut lab = trained();
+    lab.merge().unwrap();
+    assert_eq!(lab.set_enabled(false).err().map(|e| e.code()), Some("merged"));
+    let alone = GenerateConfig { adapter: false, ..GenerateConfig::default() };
+    assert_eq!(lab.begin_generation(&Input::Ids(vec![1]), alone).err().map(|e| e.code()), Some("merged"));
+    let saved = lab.save_state().unwrap();
+    lab.unmerge().unwrap();
+    assert_eq!(lab.resume(&saved).unwrap().step, 3);
+    lab.set_enabled(false).unwrap();
+    assert_eq!(lab.merge().err().map(|e| e.code()), Some("order"));
+}
+
+#[test]
+fn the_first_pattern_that_matches_counts_as_in_peft() {
+    let json = r#"{"peft_type":"LORA","target_modules":["c_proj"],"r":4,"rank_pattern":{"mlp.c_proj":2,"c_proj":3}}"#;
+    let read = lora_lab::lora::peft::read_config(json).unwrap();
+    let planned = plan(&mut small_model(1), &read).unwrap();
+    let ranks: Vec<usize> = planned.layers.iter().map(|layer| layer.rank).collect();
+    assert_eq!(ranks, [3, 2, 3, 2]);
+    let greedy = r#"{"peft_type":"LORA","target_modules":["c_proj"],"r":60000}"#;
+    let error = plan(&mut small_model(1), &lora_lab::lora::peft::read_config(greedy).unwrap()).unwrap_err();
+    assert_eq!(error.code(), "config");
+    let pissa = r#"{"peft_type":"LORA","target_modules":["c_proj"],"init_lora_weights":"pissa"}"#;
+    assert_eq!(lora_lab::lora::peft::read_config(pissa).err().map(|e| e.code()), Some("unsupported"));
+}
+
+#[test]
+fn reset_of_an_imported_adapter_brings_its_file_back() {
+    let (safetensors, json) = trained().export_adapter(None).unwrap();
+    let mut lab = lab();
+    lab.import_adapter("mine", &safetensors, &json).unwrap();
+    let want = lab.logits(&SEQUENCE).unwrap();
+    train(&mut lab, 2);
+    assert_ne!(lab.logits(&SEQUENCE).unwrap(), want);
+    lab.reset().unwrap();
+    assert_eq!(lab.logits(&SEQUENCE).unwrap(), want);
+}
+
+#[test]
 fn switched_off_or_at_strength_zero_the_model_is_the_base() {
     let base = lab().logits(&SEQUENCE).unwrap();
     let mut lab = trained();
     let adapted = lab.logits(&SEQUENCE).unwrap();
     assert_ne!(adapted, base);
-    lab.set_enabled(false);
+    lab.set_enabled(false).unwrap();
     assert_eq!(lab.logits(&SEQUENCE).unwrap(), base);
-    lab.set_enabled(true);
+    lab.set_enabled(true).unwrap();
     lab.set_strength(0.).unwrap();
     assert_eq!(lab.logits(&SEQUENCE).unwrap(), base);
     lab.set_strength(2.).unwrap();
@@ -183,7 +223,7 @@ fn an_exported_adapter_imports_to_the_same_logits() {
         let mut lab = lab();
         let config = LoraConfig {
             scaling,
-            rank_pattern: [("mlp.c_proj".into(), 3)].into(),
+            rank_pattern: [("mlp.c_proj".to_owned(), 3)].into(),
             targets: Modules::Pattern(r".*\.(c_attn|c_proj)".into()),
             ..LoraConfig::default()
         };

@@ -19,7 +19,7 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 fn it_runs_in_a_dedicated_worker_with_simd() {
     let global = js_sys::global();
     assert!(global.dyn_ref::<web_sys::DedicatedWorkerGlobalScope>().is_some());
-    assert!(cfg!(target_feature = "simd128"));
+    const { assert!(cfg!(target_feature = "simd128")) };
     assert_ne!(lora_lab::kernel::LANES, "scalar");
 }
 

@@ -12,7 +12,6 @@ pub struct Gpt2Config {
     pub n_head: usize,
     pub n_layer: usize,
     /// The longest context.
-    #[serde(alias = "n_ctx")]
     pub n_positions: usize,
     pub vocab_size: usize,
     /// Width of the MLP's hidden layer; `4·d` if absent.
@@ -43,6 +42,19 @@ fn default_epsilon() -> f64 {
 
 fn default_activation() -> String {
     "gelu_new".into()
+}
+
+/// Old files call the context `n_ctx`, alone or beside `n_positions`; some list several end-of-text tokens.
+fn modern(mut value: serde_json::Value) -> serde_json::Value {
+    if let Some(map) = value.as_object_mut() {
+        if let Some(context) = map.remove("n_ctx") {
+            map.entry("n_positions").or_insert(context);
+        }
+        if let Some(first) = map.get("eos_token_id").and_then(|ids| ids.get(0)).cloned() {
+            map.insert("eos_token_id".into(), first);
+        }
+    }
+    value
 }
 
 fn yes() -> bool {
@@ -86,7 +98,7 @@ impl Gpt2Config {
                 return Err(Error::Unsupported { what: "the architecture", detail });
             }
         }
-        let config: Self = serde_json::from_value(value).map_err(|e| Error::format("config.json", e))?;
+        let config: Self = serde_json::from_value(modern(value)).map_err(|e| Error::format("config.json", e))?;
         config.check()?;
         Ok(config)
     }

@@ -21,9 +21,17 @@ impl TensorFile {
     /// `format` for a broken container or a name that comes twice, `dtype` for other types,
     /// `not-finite` for NaN and infinity, each naming the tensor.
     pub fn read(bytes: &[u8], what: &'static str) -> Result<Self> {
+        Self::read_without(bytes, what, |_| false)
+    }
+
+    /// The same without the tensors that carry no weight, whatever they hold.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn read_without(bytes: &[u8], what: &'static str, unwanted: impl Fn(&str) -> bool) -> Result<Self> {
         let file = open(bytes, what)?;
         let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
+        for (name, view) in file.tensors().into_iter().filter(|(name, _)| !unwanted(name)) {
             let values = floats(&name, &view)?;
             if let Some(position) = values.iter().position(|x| !x.is_finite()) {
                 return Err(Error::NotFinite { value: values[position], name, position });
@@ -61,14 +69,17 @@ impl TensorFile {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// Drops tensors that carry no weight of the model.
-    pub fn discard(&mut self, unwanted: impl Fn(&str) -> bool) {
-        self.tensors.retain(|name, _| !unwanted(name));
-    }
-
     /// Renames every tensor.
-    pub fn rename(&mut self, rename: impl Fn(&str) -> String) {
-        self.tensors = std::mem::take(&mut self.tensors).into_iter().map(|(name, t)| (rename(&name), t)).collect();
+    ///
+    /// # Errors
+    /// `unknown-tensor` if two would have one name.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> String) -> Result<()> {
+        for (name, tensor) in std::mem::take(&mut self.tensors) {
+            if self.tensors.insert(rename(&name), tensor).is_some() {
+                return Err(Error::UnknownTensor { name });
+            }
+        }
+        Ok(())
     }
 
     /// Fails if a tensor is left that nobody took.

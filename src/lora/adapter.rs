@@ -104,13 +104,20 @@ impl Adapter {
         updates.iter().try_for_each(|(var, zero)| Ok(var.set(zero)?))
     }
 
-    /// Copies the values of an adapter of the same layers and shapes: its start, to begin again.
+    /// A copy of all values, for [`Self::restore`].
     ///
     /// # Errors
-    /// `tensor` if the shapes differ.
-    pub fn copy_from(&self, other: &Self) -> Result<()> {
-        let values = other.vars().map(|var| Ok(var.as_tensor().copy()?)).collect::<Result<Vec<_>>>()?;
-        set_all(self.vars().zip(values).collect())
+    /// `tensor`, on a defect of ours.
+    pub fn snapshot(&self) -> Result<Vec<Tensor>> {
+        self.vars().map(|var| Ok(var.as_tensor().copy()?.detach())).collect()
+    }
+
+    /// Back to the values of a [`Self::snapshot`] of this adapter.
+    ///
+    /// # Errors
+    /// `tensor`, on a defect of ours.
+    pub fn restore(&self, snapshot: &[Tensor]) -> Result<()> {
+        set_all(self.vars().zip(snapshot.iter().cloned()).collect())
     }
 
     /// The layers' paths as short as they stay unambiguous: `target_modules` for a file.

@@ -1,9 +1,9 @@
 //! What to adapt, and how: PEFT's `LoraConfig`, with the textbook's scaling as a third kind.
 
 use crate::error::{Error, Result};
+use indexmap::IndexMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The factor of `x·A·B`, and with it how A is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +57,10 @@ pub struct LoraConfig {
     pub scaling: Scaling,
     pub targets: Modules,
     pub exclude: Option<Modules>,
-    /// Ranks of single layers; a key matches as `(.*\.)?(KEY)$`.
-    pub rank_pattern: BTreeMap<String, usize>,
+    /// Ranks of single layers; a key matches as `(.*\.)?(KEY)$`, and the first that does counts.
+    pub rank_pattern: IndexMap<String, usize>,
     /// Alphas of single layers, matched likewise.
-    pub alpha_pattern: BTreeMap<String, f64>,
+    pub alpha_pattern: IndexMap<String, f64>,
     /// The blocks to adapt, by number; all if absent.
     pub layers_to_transform: Option<Vec<usize>>,
     /// Dropout on the adapter's input while training.
@@ -77,8 +77,8 @@ impl Default for LoraConfig {
             scaling: Scaling::Rank,
             targets: Modules::default(),
             exclude: None,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
+            rank_pattern: IndexMap::new(),
+            alpha_pattern: IndexMap::new(),
             layers_to_transform: None,
             dropout: 0.,
             seed: 0,
@@ -115,7 +115,6 @@ impl LoraConfig {
     /// # Errors
     /// `config`, naming the setting that cannot work.
     pub fn matcher(&self) -> Result<Matcher<'_>> {
-        // No layer is wider than this, and a larger rank than the width adapts nothing more.
         let most = 65_536;
         for rank in self.rank_pattern.values().chain([&self.rank]) {
             if !(1..=most).contains(rank) {
@@ -205,7 +204,7 @@ pub(super) fn ends_with_module(path: &str, entry: &str) -> bool {
     path.strip_suffix(entry).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-fn patterns<T: Copy>(setting: &'static str, map: &BTreeMap<String, T>) -> Result<Vec<(Regex, T)>> {
+fn patterns<T: Copy>(setting: &'static str, map: &IndexMap<String, T>) -> Result<Vec<(Regex, T)>> {
     map.iter().map(|(key, &value)| Ok((compile(setting, &format!(r"^(?:.*\.)?(?:{key})$"))?, value))).collect()
 }
 
@@ -256,8 +255,8 @@ mod tests {
         let config = LoraConfig {
             layers_to_transform: Some(vec![0]),
             exclude: Some(Modules::List(vec!["c_attn".into()])),
-            rank_pattern: [("mlp.c_proj".into(), 2)].into(),
-            alpha_pattern: [("c_proj".into(), 24.)].into(),
+            rank_pattern: [("mlp.c_proj".to_owned(), 2)].into(),
+            alpha_pattern: [("c_proj".to_owned(), 24.)].into(),
             ..Default::default()
         };
         assert_eq!(chosen(&config, &PATHS), ["h.0.attn.c_proj", "h.0.mlp.c_proj"]);

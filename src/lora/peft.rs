@@ -4,6 +4,7 @@ use super::Adapter;
 use super::config::{ALL_LINEAR, LoraConfig, Modules, Scaling};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -31,8 +32,8 @@ struct Written<'a> {
     target_modules: Modules,
     exclude_modules: Option<&'a Modules>,
     modules_to_save: Option<&'a str>,
-    rank_pattern: BTreeMap<String, usize>,
-    alpha_pattern: BTreeMap<String, f64>,
+    rank_pattern: IndexMap<String, usize>,
+    alpha_pattern: IndexMap<String, f64>,
     layers_to_transform: Option<&'a [usize]>,
     layers_pattern: Option<&'a str>,
     use_rslora: bool,
@@ -115,9 +116,9 @@ struct Read {
     #[serde(default)]
     exclude_modules: Option<Modules>,
     #[serde(default)]
-    rank_pattern: Option<BTreeMap<String, usize>>,
+    rank_pattern: Option<IndexMap<String, usize>>,
     #[serde(default)]
-    alpha_pattern: Option<BTreeMap<String, f64>>,
+    alpha_pattern: Option<IndexMap<String, f64>>,
     #[serde(default)]
     layers_to_transform: Option<Blocks>,
     #[serde(default)]
@@ -132,6 +133,8 @@ struct Read {
     trainable_token_indices: Option<Value>,
     #[serde(default)]
     lora_bias: bool,
+    #[serde(default)]
+    init_lora_weights: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +178,12 @@ pub fn read_config(json: &str) -> Result<LoraConfig> {
     ];
     if let Some((name, _)) = kinds.iter().find(|(_, absent)| !absent) {
         return unsupported(format!("it has {name}"));
+    }
+    // These starts take something out of the base, which the files do not hold.
+    if let Some(start) = read.init_lora_weights.as_ref().and_then(Value::as_str)
+        && !["gaussian", "orthogonal", "eva"].contains(&start)
+    {
+        return unsupported(format!("init_lora_weights {start:?}, which changes the base"));
     }
     let config = LoraConfig {
         rank: read.r,
@@ -227,10 +236,10 @@ impl Fused {
     }
 
     /// Ranks and alphas that give every layer its own scaling again.
-    fn patterns(&self, adapter: &Adapter, r: usize, alpha: f64) -> (BTreeMap<String, usize>, BTreeMap<String, f64>) {
+    fn patterns(&self, adapter: &Adapter, r: usize, alpha: f64) -> (IndexMap<String, usize>, IndexMap<String, f64>) {
         let root = adapter.config().scaling == Scaling::SqrtRank;
         let alpha_of = |scaling: f64, rank: usize| scaling * if root { (rank as f64).sqrt() } else { rank as f64 };
-        let (mut ranks, mut alphas) = (BTreeMap::new(), BTreeMap::new());
+        let (mut ranks, mut alphas) = (IndexMap::new(), IndexMap::new());
         let mut set = |path: String, rank: usize, layer_alpha: f64| {
             if rank != r || layer_alpha != alpha {
                 ranks.insert(path.clone(), rank);

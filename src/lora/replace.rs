@@ -39,6 +39,11 @@ pub struct Plan {
 /// `config` for settings that cannot work, `no-target` if nothing matches.
 pub fn plan(model: &mut dyn NamedChildren, config: &LoraConfig) -> Result<Plan> {
     let matcher = config.matcher()?;
+    let fits = |rank: usize, most: usize| match rank <= most {
+        true => Ok(rank),
+        // More than this only costs memory, which a hostile file could ask for without end.
+        false => Err(Error::config("rank", format!("at most in + out = {most} of the layer"), rank)),
+    };
     let (mut layers, mut available) = (Vec::new(), Vec::new());
     for_each_linear(model, &mut |path, linear| {
         let (inputs, outputs) = (linear.base().in_features(), linear.base().out_features());
@@ -47,7 +52,7 @@ pub fn plan(model: &mut dyn NamedChildren, config: &LoraConfig) -> Result<Plan> 
                 name: path.into(),
                 inputs,
                 outputs,
-                rank: choice.rank,
+                rank: fits(choice.rank, inputs + outputs)?,
                 scaling: choice.scaling,
                 parameters: choice.rank * (inputs + outputs),
             });

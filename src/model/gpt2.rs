@@ -87,14 +87,13 @@ impl Gpt2 {
     /// # Errors
     /// `missing-tensor`, `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses.
     pub fn load(config: Gpt2Config, weights: &[u8], qkv: Qkv) -> Result<Self> {
-        let mut file = TensorFile::read(weights, "model.safetensors")?;
-        // The causal mask that old checkpoints carry along; `attn.c_attn.bias` is not one of them.
-        file.discard(|name| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias"));
-        if config.tie_word_embeddings {
-            file.discard(|name| name == "lm_head.weight");
-        }
+        // Old checkpoints carry the causal mask along, in any type; `attn.c_attn.bias` is not one of them.
+        let mask = |name: &str| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+        let tied = config.tie_word_embeddings;
+        let unwanted = |name: &str| mask(name) || tied && name == "lm_head.weight";
+        let mut file = TensorFile::read_without(weights, "model.safetensors", unwanted)?;
         let bare = |name: &str| name == "lm_head.weight" || name.starts_with("transformer.");
-        file.rename(|name| if bare(name) { name.into() } else { format!("transformer.{name}") });
+        file.rename(|name| if bare(name) { name.into() } else { format!("transformer.{name}") })?;
         let model = Self::build(config, Head::Vocabulary, qkv, &mut FromFile(&mut file))?;
         file.finish()?;
         Ok(model)

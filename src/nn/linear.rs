@@ -44,11 +44,6 @@ impl Linear {
         self.bias.as_ref()
     }
 
-    /// How the weight is stored.
-    pub fn orientation(&self) -> Orientation {
-        self.orientation
-    }
-
     /// The packed weight, for the fused operation with an adapter.
     pub(super) fn frozen(&self) -> &Arc<Frozen> {
         &self.frozen

@@ -183,11 +183,6 @@ impl LinearWithLora {
         self.merged.as_ref().unwrap_or(&self.linear)
     }
 
-    /// The base layer, without the adapters.
-    pub fn into_base(self) -> Linear {
-        self.linear
-    }
-
     /// The adapters by name.
     pub fn adapters(&mut self) -> &mut BTreeMap<String, LoraLayer> {
         &mut self.adapters

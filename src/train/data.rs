@@ -77,7 +77,10 @@ impl TokenData {
         let length = (block + 1).min(held_out.len());
         let last = held_out.len() - length;
         let count = count.min(last / block.max(1) + 1);
-        (0..count).map(|i| if count == 1 { 0 } else { last * i / (count - 1) }).map(|s| spread(s..s + length)).collect()
+        (0..count)
+            .map(|i| if count == 1 { 0 } else { (last as u64 * i as u64 / (count as u64 - 1)) as usize })
+            .map(|s| spread(s..s + length))
+            .collect()
     }
 }
 

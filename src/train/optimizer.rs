@@ -119,10 +119,4 @@ impl AdamW {
         kernel::adamw(&mut values, gradients, m, v, &step);
         self.set_values(&values)
     }
-
-    /// Forgets its moments and its step.
-    pub fn reset(&mut self) {
-        self.moments.iter_mut().for_each(|m| m.fill(0.));
-        self.step = 0;
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything random is keyed by seed and step, so the step is all that has to be kept of it.
 
+use super::data::TokenData;
 use super::trainer::{TrainConfig, Trainer};
 use crate::checkpoint::safetensors::{self, TensorFile};
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ struct Header {
     version: u32,
     config: TrainConfig,
     step: usize,
+    held_out_from: usize,
     /// Base digest and adapter settings, which the caller checks.
     context: serde_json::Value,
 }
@@ -35,7 +37,13 @@ impl Trainer {
     /// # Errors
     /// `tensor`, on a defect of ours.
     pub fn save(&self, context: serde_json::Value) -> Result<Vec<u8>> {
-        let header = Header { version: 1, config: self.config.clone(), step: self.steps_done(), context };
+        let header = Header {
+            version: 1,
+            config: self.config.clone(),
+            step: self.steps_done(),
+            held_out_from: self.data.train().len(),
+            context,
+        };
         let header = serde_json::to_string(&header).map_err(|e| Error::format(WHAT, e))?;
         let [m, v] = &self.optimizer.moments;
         let flat = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
@@ -60,6 +68,9 @@ impl SavedRun {
         let file = TensorFile::read(bytes, WHAT)?;
         let header = file.metadata(KEY).ok_or_else(|| Error::format(WHAT, format!("it has no {KEY}")))?;
         let header: Header = serde_json::from_str(header).map_err(|e| Error::format(WHAT, e))?;
+        if header.step > 1_000_000 {
+            return Err(Error::format(WHAT, format!("step {}, expected at most 1000000", header.step)));
+        }
         if header.version != 1 {
             return Err(Error::format(WHAT, format!("version {}, expected 1", header.version)));
         }
@@ -91,10 +102,13 @@ impl SavedRun {
         if v.iter().any(|&x| x < 0.) {
             return Err(Error::format(WHAT, "a second moment is negative"));
         }
-        let ids = ids.into_iter().map(|id| id as u32).collect();
-        let mut trainer = Trainer::new(vars, ids, self.header.config, model)?;
+        let ids: Vec<u32> = ids.into_iter().map(|id| id as u32).collect();
+        let Header { config, step, held_out_from, .. } = self.header;
+        config.check()?;
+        let data = TokenData::split(ids, held_out_from, config.block_size, model.vocabulary())?;
+        let mut trainer = Trainer::with_data(vars, data, config, model)?;
         trainer.optimizer.moments = [m, v];
-        trainer.optimizer.step = self.header.step;
+        trainer.optimizer.step = step;
         Ok((trainer, values))
     }
 }

@@ -151,6 +151,27 @@ pub struct Gradients {
     pub values: Vec<f32>,
 }
 
+/// The gradients of a step so far.
+struct Sum {
+    loss: f64,
+    values: Vec<f32>,
+}
+
+impl Sum {
+    fn new(parameters: usize) -> Self {
+        Self { loss: 0., values: vec![0.; parameters] }
+    }
+
+    fn add(&mut self, part: &Gradients) -> Result<()> {
+        if part.values.len() != self.values.len() {
+            return Err(Error::config("gradients", format!("{} numbers", self.values.len()), part.values.len()));
+        }
+        self.loss += part.loss;
+        kernel::add_assign(&mut self.values, &part.values);
+        Ok(())
+    }
+}
+
 /// Values and optimizer state at some step.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
@@ -175,6 +196,7 @@ impl Trainer {
     /// # Errors
     /// `config`, `too-short`, `token`, and `too-long` if a sequence is longer than the context.
     pub fn new(vars: Vec<Var>, ids: Vec<u32>, config: TrainConfig, model: &dyn CausalLm) -> Result<Self> {
+        config.check()?;
         let data = TokenData::new(ids, config.held_out, config.block_size, model.vocabulary())?;
         Self::with_data(vars, data, config, model)
     }
@@ -223,8 +245,14 @@ impl Trainer {
     /// `diverged` if the loss or a parameter is no longer finite: the values of the last step that
     /// proved good are then back in place.
     pub fn step(&mut self, model: &dyn CausalLm) -> Result<Step> {
-        let gradients = self.gradients(model, 0..self.config.sequences())?;
-        self.apply(model, &gradients)
+        // Summed as they come: only one sequence's gradient is in memory.
+        let mut sum = Sum::new(self.optimizer.parameters());
+        for sequence in 0..self.config.sequences() {
+            for part in self.gradients(model, sequence..sequence + 1)? {
+                sum.add(&part)?;
+            }
+        }
+        self.update(model, sum)
     }
 
     /// The gradients of some of the next step's sequences, one each.
@@ -274,15 +302,19 @@ impl Trainer {
     /// # Errors
     /// See [`Self::step`].
     pub fn apply(&mut self, model: &dyn CausalLm, gradients: &[Gradients]) -> Result<Step> {
-        let mut sum = vec![0.; self.optimizer.parameters()];
-        let mut loss = 0.;
-        for part in gradients {
-            if part.values.len() != sum.len() {
-                return Err(Error::config("gradients", format!("{} numbers", sum.len()), part.values.len()));
-            }
-            loss += part.loss;
-            kernel::add_assign(&mut sum, &part.values);
+        if gradients.len() != self.config.sequences() {
+            return Err(Error::config(
+                "gradients",
+                format!("{}, one a sequence", self.config.sequences()),
+                gradients.len(),
+            ));
         }
+        let mut sum = Sum::new(self.optimizer.parameters());
+        gradients.iter().try_for_each(|part| sum.add(part))?;
+        self.update(model, sum)
+    }
+
+    fn update(&mut self, model: &dyn CausalLm, Sum { loss, values: sum }: Sum) -> Result<Step> {
         let grad_norm = kernel::sum_of_squares(&sum).sqrt();
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(self.diverged(loss)?);

@@ -2,7 +2,6 @@
 
 use super::convert::{input, object, options};
 use super::error::to_js;
-use crate::error::Error;
 use crate::lab;
 use crate::lora::LoraConfig;
 use crate::model::Qkv;
@@ -54,8 +53,8 @@ impl Lab {
     }
 
     #[wasm_bindgen(js_name = setEnabled)]
-    pub fn set_enabled(&mut self, enabled: bool) {
-        self.0.set_enabled(enabled);
+    pub fn set_enabled(&mut self, enabled: bool) -> Result<()> {
+        self.0.set_enabled(enabled).map_err(to_js)
     }
 
     #[wasm_bindgen(js_name = setStrength)]
@@ -160,13 +159,6 @@ impl Lab {
 
     /// Bytes of WebAssembly memory.
     pub fn memory(&self) -> f64 {
-        const PAGE: usize = 65_536;
-        (core::arch::wasm32::memory_size(0) * PAGE) as f64
-    }
-}
-
-impl From<Error> for JsValue {
-    fn from(error: Error) -> Self {
-        to_js(error)
+        core::arch::wasm32::memory_size(0) as f64 * 65_536.
     }
 }

@@ -8,7 +8,7 @@ const WWW = new URL("../www/", import.meta.url);
 const text = async (path) => String(await readFile(new URL(path, WWW)));
 initSync({ module: await readFile(new URL("pkg/lora_lab_bg.wasm", WWW)) });
 
-const SAMPLES = ["pirate", "robot", "recipes", "names"];
+const SAMPLES = process.argv.length > 2 ? process.argv.slice(2) : ["pirate", "robot", "recipes", "names"];
 const { prompt, rank, alpha, learningRate, steps, temperature } = Object.fromEntries(Object.entries(FIELDS).map(([name, { initial }]) => [name, initial]));
 const WAYS = [{ temperature: 0 }, ...[1, 2, 3].map((seed) => ({ temperature, seed }))];
 

@@ -1,6 +1,6 @@
 // How long the page takes, in headless Chromium: ready to train, one step of the default settings, a token.
 // `cargo xtask build`, then `node benches/page.mjs`; writes benches/results/page.json. Times belong to the machine they were taken on.
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -56,6 +56,7 @@ try {
     modelBytes: (await stat(join(WWW, "models/tiny/model.safetensors"))).size,
   };
   console.log(result);
+  await mkdir(new URL("results/", import.meta.url), { recursive: true });
   await writeFile(new URL("results/page.json", import.meta.url), `${JSON.stringify(result, null, 1)}\n`);
 } finally {
   await context.close();

@@ -1,6 +1,6 @@
 // What the page's default fine-tuning does to the model's writing: for each sample, text before and after, greedy and
 // sampled, and both losses. `cargo xtask build`, then `node benches/voices.mjs`; writes benches/results/voices.json.
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { Lab, initSync } from "../www/pkg/lora_lab.js";
 import { FIELDS } from "../www/settings.js";
 
@@ -44,4 +44,5 @@ for (const sample of SAMPLES) {
   });
   lab.free();
 }
+await mkdir(new URL("results/", import.meta.url), { recursive: true });
 await writeFile(new URL("results/voices.json", import.meta.url), `${JSON.stringify(results, null, 1)}\n`);

@@ -49,6 +49,24 @@ fn stir(adapter: &Adapter) {
     }
 }
 
+/// Compares gradients with central differences of `loss` at some places drawn at random.
+fn assert_numeric(trainer: &Trainer, gradients: &[f32], places: usize, rng: &mut Rng, loss: impl Fn() -> f64) {
+    let values = trainer.optimizer().values().unwrap();
+    for _ in 0..places {
+        let place = rng.below(values.len());
+        let loss_at = |offset: f32| {
+            let mut moved = values.clone();
+            moved[place] += offset;
+            trainer.optimizer().set_values(&moved).unwrap();
+            loss()
+        };
+        let step = 1e-2;
+        let numeric = (loss_at(step) - loss_at(-step)) / (2. * f64::from(step));
+        let got = f64::from(gradients[place]);
+        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
+    }
+}
+
 #[test]
 fn gradients_are_the_numeric_ones() {
     let everything = LoraConfig { targets: Modules::Pattern(".*".into()), rank: 3, ..LoraConfig::default() };
@@ -57,21 +75,8 @@ fn gradients_are_the_numeric_ones() {
     let trainer = trainer(&model, &adapter, settings());
     let window = &trainer.data().train()[..13];
     let gradients = trainer.gradients_of(&model, window, 12, None).unwrap();
-    let values = trainer.optimizer().values().unwrap();
     let mut rng = Rng::new(5);
-    for _ in 0..60 {
-        let place = rng.below(values.len());
-        let loss_at = |offset: f32| {
-            let mut moved = values.clone();
-            moved[place] += offset;
-            trainer.optimizer().set_values(&moved).unwrap();
-            mean_loss(&model, &[window]).unwrap().unwrap()
-        };
-        let step = 1e-2;
-        let numeric = (loss_at(step) - loss_at(-step)) / (2. * f64::from(step));
-        let got = f64::from(gradients.values[place]);
-        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
-    }
+    assert_numeric(&trainer, &gradients.values, 60, &mut rng, || mean_loss(&model, &[window]).unwrap().unwrap());
 }
 
 #[test]
@@ -85,19 +90,7 @@ fn gradients_of_all_base_weights_are_the_numeric_ones() {
     trainer.optimizer().set_values(&values).unwrap();
     let window = &trainer.data().train()[..13];
     let gradients = trainer.gradients_of(&model, window, 12, None).unwrap();
-    for _ in 0..80 {
-        let place = rng.below(values.len());
-        let loss_at = |offset: f32| {
-            let mut moved = values.clone();
-            moved[place] += offset;
-            trainer.optimizer().set_values(&moved).unwrap();
-            mean_loss(&model, &[window]).unwrap().unwrap()
-        };
-        let step = 1e-2;
-        let numeric = (loss_at(step) - loss_at(-step)) / (2. * f64::from(step));
-        let got = f64::from(gradients.values[place]);
-        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
-    }
+    assert_numeric(&trainer, &gradients.values, 80, &mut rng, || mean_loss(&model, &[window]).unwrap().unwrap());
 }
 
 #[test]
@@ -111,20 +104,9 @@ fn dropout_has_the_numeric_gradient_and_is_a_function_of_its_key() {
     assert_eq!(of(Some(1)), of(Some(1)));
     assert_ne!(of(Some(1)), of(Some(2)));
     assert_ne!(of(Some(1)), of(None));
-    let (gradients, values) = (of(Some(1)), trainer.optimizer().values().unwrap());
+    let gradients = of(Some(1));
     let mut rng = Rng::new(5);
-    for _ in 0..30 {
-        let place = rng.below(values.len());
-        let loss_at = |offset: f32| {
-            let mut moved = values.clone();
-            moved[place] += offset;
-            trainer.optimizer().set_values(&moved).unwrap();
-            of(Some(1)).loss
-        };
-        let numeric = (loss_at(1e-2) - loss_at(-1e-2)) / 2e-2;
-        let got = f64::from(gradients.values[place]);
-        assert!((got - numeric).abs() < 1e-3 + 0.02 * numeric.abs(), "{place}: {got} for {numeric}");
-    }
+    assert_numeric(&trainer, &gradients.values, 30, &mut rng, || of(Some(1)).loss);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Causal self-attention as one operation, and the same against a cache of earlier keys and values.
 
-use super::norm::lock;
-use super::{gradient, output, slice, with_slice};
+use super::{gradient, lock, output, slice, with_slice};
 use crate::kernel::{self, AttentionShape};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use std::sync::Mutex;

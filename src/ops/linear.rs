@@ -1,7 +1,6 @@
 //! Linear layers: frozen, frozen with an adapter, and trainable.
 
-use super::norm::lock;
-use super::{gradient, output, rows_and_width, slice, with_slice};
+use super::{gradient, lock, output, rows_and_width, slice, with_slice};
 use crate::kernel::{self, Packed};
 use crate::rng::Rng;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Layout, Result, Shape, Tensor};

@@ -1,7 +1,6 @@
 //! Cross-entropy over the vocabulary.
 
-use super::norm::lock;
-use super::{gradient, output, rows_and_width, slice, with_slice};
+use super::{gradient, lock, output, rows_and_width, slice, with_slice};
 use crate::kernel;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use std::sync::Mutex;

@@ -17,6 +17,7 @@ pub mod loss;
 pub mod norm;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The numbers of a contiguous f32 operand.
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -51,4 +52,9 @@ fn gradient(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
 fn rows_and_width(shape: &Shape) -> (usize, usize) {
     let width = shape.dims().last().copied().unwrap_or(1);
     (shape.elem_count().checked_div(width).unwrap_or(0), width)
+}
+
+/// The kept numbers; a poisoned lock still holds them whole, for they are written in one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

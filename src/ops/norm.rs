@@ -1,6 +1,6 @@
 //! Layer norm over the last dimension.
 
-use super::{gradient, output, rows_and_width, slice, with_slice};
+use super::{gradient, lock, output, rows_and_width, slice, with_slice};
 use crate::kernel;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use std::sync::Mutex;
@@ -69,9 +69,4 @@ impl CustomOp3 for LayerNorm {
             })
         })??
     }
-}
-
-/// The kept numbers; a poisoned lock still holds them whole, for they are written in one assignment.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -96,11 +96,11 @@ impl AdamW {
         Ok(())
     }
 
-    /// One update with `gradients · scale`, in the order of [`Self::values`].
+    /// One update with `gradients · scale`, in the order of [`Self::values`]; says whether all values are finite after it.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.
-    pub fn update(&mut self, gradients: &[f32], scale: f64, learning_rate: f64) -> Result<()> {
+    pub fn update(&mut self, gradients: &[f32], scale: f64, learning_rate: f64) -> Result<bool> {
         let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         let mut values = self.values()?;
         self.step += 1;
@@ -117,6 +117,7 @@ impl AdamW {
         };
         let [m, v] = &mut self.moments;
         kernel::adamw(&mut values, gradients, m, v, &step);
-        self.set_values(&values)
+        self.set_values(&values)?;
+        Ok(values.iter().all(|x| x.is_finite()))
     }
 }

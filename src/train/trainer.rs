@@ -321,9 +321,9 @@ impl Trainer {
         }
         let learning_rate = self.learning_rate();
         let proven = Snapshot { values: self.optimizer.values()?, optimizer: self.optimizer.clone() };
-        self.optimizer.update(&sum, self.clip(grad_norm), learning_rate)?;
+        let finite = self.optimizer.update(&sum, self.clip(grad_norm), learning_rate)?;
         self.proven = Some(proven);
-        if self.optimizer.values()?.iter().any(|x| !x.is_finite()) {
+        if !finite {
             return Err(self.diverged(f64::NAN)?);
         }
         let step = self.steps_done();

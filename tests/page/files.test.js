@@ -83,6 +83,7 @@ pageTest("a text of one's own is pasted, opened or dropped; what is no text says
   const { page } = visit;
   await visit.ready();
   await page.getByRole("radio", { name: /Your own/ }).check();
+  await visit.drawn();
   assert.equal(await visit.button("Train").isDisabled(), true, "no text yet");
   await page.getByLabel("Your text").fill("A cat sat on a mat. ".repeat(100));
   await visit.until((state) => state.corpus.text.startsWith("A cat"));

@@ -131,6 +131,12 @@ class Visit {
       }
       await this.page.waitForTimeout(20);
     }
+    await this.drawn();
+  }
+
+  /** Wait until the page shows the state it has: it is drawn in the next frame. */
+  drawn() {
+    return this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
   }
 
   /** Wait until so many workers are left: ending one takes the browser a moment. */

@@ -101,7 +101,6 @@ pageTest("the count of what learns follows the rank at once", async (visit) => {
   await visit.until((state) => Array.isArray(state.settings.targets));
   const { settings } = await visit.state();
   const plan = await visit.engine("(lab, options) => lab.plan(options)", { rank: 64, targets: settings.targets });
-  await page.waitForTimeout(50);
   assert.equal(await shown(), plan.trainable);
 });
 

@@ -1,0 +1,203 @@
+//! One loaded model with its adapters, its run and its generation: what a page holds.
+//!
+//! Nothing here is new; it keeps the parts consistent. A request that is refused has changed nothing.
+//!
+//! - [`adapters`] – attach, import, export, select, rename, remove, switch, merge
+//! - [`training`] – begin, step, evaluate, save and resume a run
+//! - [`writing`] – generate token by token, logits
+
+mod adapters;
+mod training;
+mod writing;
+
+pub use adapters::{AdapterInfo, Attached};
+pub use training::{DataInfo, Resumed};
+pub use writing::Token;
+
+use crate::checkpoint::Gpt2Config;
+use crate::error::{Error, Result};
+use crate::lora::Adapter;
+use crate::model::{CausalLm, Gpt2, Qkv};
+use crate::nn::module::for_each_linear;
+use crate::tokenizer::Tokenizer;
+use crate::train::Trainer;
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use writing::Generation;
+
+/// Text, or tokens for a model without a tokenizer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Input {
+    Text(String),
+    Ids(Vec<u32>),
+}
+
+/// A linear layer of the model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerInfo {
+    pub name: String,
+    #[serde(rename = "in")]
+    pub inputs: usize,
+    #[serde(rename = "out")]
+    pub outputs: usize,
+}
+
+/// What a model is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    pub architecture: &'static str,
+    pub parameters: usize,
+    pub vocabulary: usize,
+    pub context_length: usize,
+    pub blocks: usize,
+    pub width: usize,
+    pub heads: usize,
+    pub has_tokenizer: bool,
+    pub end_of_text: Option<u32>,
+    pub layers: Vec<LayerInfo>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Lab {
+    model: Gpt2,
+    tokenizer: Option<Tokenizer>,
+    adapters: BTreeMap<String, Adapter>,
+    active: Option<String>,
+    enabled: bool,
+    strength: f32,
+    merged: bool,
+    trainer: Option<Trainer>,
+    generation: Option<Generation>,
+    qkv: Qkv,
+    /// Of the base, counted before anything can be merged into it.
+    parameters: usize,
+    /// Each adapter's values when it was attached or imported.
+    starts: BTreeMap<String, Vec<Tensor>>,
+    /// The base's digest from before merging, while something is merged.
+    unmerged_digest: Option<String>,
+}
+
+impl Lab {
+    /// A model from the contents of its files.
+    ///
+    /// # Errors
+    /// Whatever is wrong with a file, by its name.
+    pub fn new(config: &str, weights: &[u8], tokenizer: Option<&str>, qkv: Qkv) -> Result<Self> {
+        let config = Gpt2Config::from_json(config)?;
+        let tokenizer = tokenizer.map(Tokenizer::from_json).transpose()?;
+        if let Some(tokenizer) = tokenizer.as_ref().filter(|t| t.vocabulary() > config.vocab_size) {
+            let expected = format!("at most the model's vocab_size, {}", config.vocab_size);
+            return Err(Error::config("tokenizer.json's vocabulary", expected, tokenizer.vocabulary()));
+        }
+        let model = Gpt2::load(config, weights, qkv)?;
+        Ok(Self {
+            qkv,
+            parameters: model.parameters(),
+            starts: BTreeMap::new(),
+            unmerged_digest: None,
+            model,
+            tokenizer,
+            adapters: BTreeMap::new(),
+            active: None,
+            enabled: true,
+            strength: 1.,
+            merged: false,
+            trainer: None,
+            generation: None,
+        })
+    }
+
+    /// What the model is.
+    ///
+    /// # Errors
+    /// None in practice; walking the tree can fail in general.
+    pub fn info(&mut self) -> Result<Info> {
+        let layers = self.layers()?;
+        let config = self.model.config();
+        Ok(Info {
+            architecture: "gpt2",
+            parameters: self.base_parameters(),
+            vocabulary: config.vocab_size,
+            context_length: config.n_positions,
+            blocks: config.n_layer,
+            width: config.n_embd,
+            heads: config.n_head,
+            has_tokenizer: self.tokenizer.is_some(),
+            end_of_text: self.end_of_text(),
+            layers,
+        })
+    }
+
+    fn layers(&mut self) -> Result<Vec<LayerInfo>> {
+        let mut layers = Vec::new();
+        for_each_linear(&mut self.model, &mut |path, linear| {
+            let (inputs, outputs) = (linear.base().in_features(), linear.base().out_features());
+            layers.push(LayerInfo { name: path.into(), inputs, outputs });
+            Ok::<_, Error>(())
+        })?;
+        Ok(layers)
+    }
+
+    fn base_parameters(&self) -> usize {
+        self.parameters
+    }
+
+    fn end_of_text(&self) -> Option<u32> {
+        let of_tokenizer = self.tokenizer.as_ref().and_then(Tokenizer::end_of_text);
+        of_tokenizer.or(self.model.config().eos_token_id)
+    }
+
+    /// Text to ids.
+    ///
+    /// # Errors
+    /// `no-tokenizer`, `tokenizer`.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.tokenizer.as_ref().ok_or(Error::NoTokenizer)?.encode(text)
+    }
+
+    /// Ids to text.
+    ///
+    /// # Errors
+    /// `no-tokenizer`, `tokenizer`.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.tokenizer.as_ref().ok_or(Error::NoTokenizer)?.decode(ids)
+    }
+
+    fn ids(&self, input: &Input) -> Result<Vec<u32>> {
+        match input {
+            Input::Text(text) => self.encode(text),
+            Input::Ids(ids) => Ok(ids.clone()),
+        }
+    }
+
+    /// SHA-256 over names, shapes and bytes of all base weights as they lie in memory now, in hex.
+    /// The packed copies that the kernels read are compared with them, bit for bit.
+    ///
+    /// # Errors
+    /// `tensor`, on a defect of ours.
+    pub fn base_digest(&self) -> Result<String> {
+        let mut sha = Sha256::new();
+        for (name, tensor) in self.model.named_tensors() {
+            sha.update(format!("{name} {:?}\n", tensor.dims()));
+            crate::ops::with_slice(&tensor, |values| {
+                // In pieces: a copy of the embedding would stay in wasm memory, which never shrinks.
+                for part in values.chunks(1024) {
+                    let bytes: Vec<u8> = part.iter().flat_map(|x| x.to_le_bytes()).collect();
+                    sha.update(bytes);
+                }
+            })?;
+        }
+        sha.update([u8::from(!self.model.packed_equal_weights()?)]);
+        Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The model, for tests and tools.
+    pub fn model(&mut self) -> &mut Gpt2 {
+        &mut self.model
+    }
+}

@@ -1,0 +1,162 @@
+//! The run of a lab: steps of the active adapter, and the run as bytes.
+
+use super::{Input, Lab};
+use crate::error::{Error, Result};
+use crate::lora::{self, LoraConfig};
+use crate::model::Gpt2;
+use crate::rng::Rng;
+use crate::train::state::SavedRun;
+use crate::train::{Gradients, Step, TrainConfig, Trainer};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// How the text was split, in tokens.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataInfo {
+    pub tokens: usize,
+    pub train_tokens: usize,
+    pub held_out_tokens: usize,
+}
+
+/// Where a resumed run stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resumed {
+    pub step: usize,
+    pub steps: usize,
+}
+
+/// What a saved state keeps of its surroundings.
+#[derive(Serialize, Deserialize)]
+struct Context {
+    base: String,
+    adapter: String,
+    lora: LoraConfig,
+}
+
+impl Lab {
+    /// Begins a run of the active adapter over a text.
+    ///
+    /// # Errors
+    /// `order` without an active adapter, `merged`, `no-tokenizer` and what [`Trainer::new`] refuses;
+    /// an earlier run goes on then.
+    pub fn begin_training(&mut self, text: &Input, config: TrainConfig) -> Result<DataInfo> {
+        self.not_merged("training")?;
+        let vars = self.active_adapter("training")?.vars().cloned().collect();
+        let trainer = Trainer::new(vars, self.ids(text)?, config, &self.model)?;
+        let data = trainer.data();
+        let info = DataInfo {
+            tokens: data.ids().len(),
+            train_tokens: data.train().len(),
+            held_out_tokens: data.held_out().len(),
+        };
+        self.trainer = Some(trainer);
+        Ok(info)
+    }
+
+    /// One optimizer step, with the adapter on and at full strength whatever the switches say.
+    ///
+    /// # Errors
+    /// `order` without a run, `merged`, `diverged`.
+    pub fn step(&mut self) -> Result<Step> {
+        self.training("a step", |trainer, model| trainer.step(model))
+    }
+
+    /// The gradients of some of the next step's sequences, for a worker among several.
+    ///
+    /// # Errors
+    /// `order` without a run, `merged`.
+    pub fn gradients(&mut self, sequences: Range<usize>) -> Result<Vec<Gradients>> {
+        self.training("gradients", |trainer, model| trainer.gradients(model, sequences))
+    }
+
+    /// Applies the gradients of all sequences of a step, in their order.
+    ///
+    /// # Errors
+    /// `order` without a run, `merged`, `diverged`.
+    pub fn apply(&mut self, gradients: &[Gradients]) -> Result<Step> {
+        self.training("applying gradients", |trainer, model| trainer.apply(model, gradients))
+    }
+
+    /// Mean held-out loss in nats a token, with the adapter as it is switched; `None` if nothing is held out.
+    ///
+    /// # Errors
+    /// `order` without a run.
+    pub fn evaluate(&self) -> Result<Option<f64>> {
+        self.trainer.as_ref().ok_or_else(|| no_run("evaluating"))?.evaluate(&self.model)
+    }
+
+    /// Whether there is a run.
+    pub fn is_training(&self) -> bool {
+        self.trainer.is_some()
+    }
+
+    /// The run as bytes: adapter, optimizer, position, settings and text.
+    ///
+    /// # Errors
+    /// `order` without a run.
+    pub fn save_state(&self) -> Result<Vec<u8>> {
+        let trainer = self.trainer.as_ref().ok_or_else(|| no_run("saving the state"))?;
+        let adapter = self.active_adapter("saving the state")?;
+        let context = Context {
+            base: self.unmerged_digest.clone().map_or_else(|| self.base_digest(), Ok)?,
+            adapter: self.active.clone().unwrap_or_default(),
+            lora: adapter.config().clone(),
+        };
+        trainer.save(serde_json::to_value(context).map_err(|e| Error::format("the saved state", e))?)
+    }
+
+    /// Goes on with a saved run: its adapter is attached, replacing one of the same name, and active.
+    ///
+    /// # Errors
+    /// `format`, `shape`, and `other-base` for a state that was made on another base.
+    pub fn resume(&mut self, bytes: &[u8]) -> Result<Resumed> {
+        self.not_merged("resuming")?;
+        let saved = SavedRun::read(bytes)?;
+        let context: Context =
+            serde_json::from_value(saved.context().clone()).map_err(|e| Error::format("the saved state", e))?;
+        let expected = self.base_digest()?;
+        if context.base != expected {
+            return Err(Error::OtherBase { what: "the saved state", expected, got: context.base });
+        }
+        // Built under a name of its own, so that a refusal leaves the present adapter alone.
+        let scratch = "\u{0}resume";
+        let adapter = lora::attach(&mut self.model, scratch, &context.lora, &mut Rng::new(context.lora.seed))?;
+        adapter.switch().set_active(false);
+        let start = adapter.snapshot()?;
+        let resumed = saved.resume(adapter.vars().cloned().collect(), &self.model).and_then(|(trainer, values)| {
+            trainer.optimizer().set_values(&values)?;
+            Ok(trainer)
+        });
+        let trainer = match resumed {
+            Ok(trainer) => trainer,
+            Err(error) => {
+                lora::remove(&mut self.model, scratch)?;
+                return Err(error);
+            }
+        };
+        lora::remove(&mut self.model, &context.adapter)?;
+        lora::rename(&mut self.model, scratch, &context.adapter)?;
+        self.adopt(&context.adapter, adapter)?;
+        self.starts.insert(context.adapter.clone(), start);
+        let at = Resumed { step: trainer.steps_done(), steps: trainer.config().steps };
+        (self.trainer, self.generation) = (Some(trainer), None);
+        Ok(at)
+    }
+
+    /// Lends run and model to `f` with the adapter on at full strength.
+    fn training<R>(&mut self, what: &'static str, f: impl FnOnce(&mut Trainer, &Gpt2) -> Result<R>) -> Result<R> {
+        self.not_merged(what)?;
+        let adapter = self.active_adapter(what)?.clone();
+        let trainer = self.trainer.as_mut().ok_or_else(|| no_run(what))?;
+        adapter.switch().set_active(true);
+        adapter.switch().set_strength(1.);
+        let result = f(trainer, &self.model);
+        self.switch();
+        result
+    }
+}
+
+fn no_run(what: &'static str) -> Error {
+    Error::Order { what, needs: "beginning a training run" }
+}

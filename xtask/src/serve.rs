@@ -1,6 +1,6 @@
 //! A static file server on this machine alone: right types, nothing cached, nothing outside its folder.
 
-use crate::process::{output, which};
+use crate::process::which;
 use crate::{Result, build, root, setup};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -36,12 +36,20 @@ impl Options {
 }
 
 pub fn run(options: Options) -> Result<()> {
+    // Before minutes of building: as root on Debian a missing browser is installed; elsewhere the reader has one, or is told.
+    let opener = ["xdg-open", "open"].into_iter().find_map(which);
+    let browser = match opener {
+        Some(opener) => Some(opener),
+        None if options.open || setup::may_install() => Some(setup::browser()?.chromium),
+        None => None,
+    };
     build::run()?;
     let (server, port) = listen(options.port)?;
     let url = format!("http://localhost:{port}/");
     println!("\nLoRA Lab is at {url}  (Ctrl-C ends it)");
-    if options.open {
-        open(&url)?;
+    if let Some(browser) = browser.filter(|_| options.open) {
+        // The page is served all the same.
+        open(&browser, &url).unwrap_or_else(|error| println!("{error}"));
     }
     serve(server, root().join("www"))
 }
@@ -163,16 +171,12 @@ fn mime_type(file: &Path) -> &'static str {
     }
 }
 
-/// Opens the reader's browser; `serve` alone needs none.
-fn open(url: &str) -> Result<()> {
-    let opener = ["xdg-open", "open"].into_iter().find_map(which);
+/// Opens the page with the desktop's opener, or with a browser itself.
+fn open(program: &Path, url: &str) -> Result<()> {
     // As root, Chromium runs only without its sandbox: that is not for us to decide silently.
-    let is_root = output(Command::new("id").arg("-u")).as_deref() == Some("0");
-    let program = match opener {
-        Some(program) => program,
-        None if is_root => return Err(format!("no xdg-open here: open {url} in a browser yourself, without --open")),
-        None => setup::browser()?.chromium,
-    };
+    if setup::is_root() && !program.ends_with("xdg-open") && !program.ends_with("open") {
+        return Err(format!("open {url} in a browser yourself: as root Chromium starts only with --no-sandbox"));
+    }
     let mut command = Command::new(program);
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map(drop).map_err(|e| format!("cannot open a browser: {e}; open {url} yourself"))

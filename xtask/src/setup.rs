@@ -137,10 +137,18 @@ fn chromium() -> Option<PathBuf> {
     names.into_iter().find_map(which).or_else(|| is_executable(&mac).then_some(mac))
 }
 
+pub fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).as_deref() == Some("0")
+}
+
+/// Whether Debian packages can be installed without asking for a password.
+pub fn may_install() -> bool {
+    is_root() && has_id("debian")
+}
+
 /// Installs Debian packages where we may; elsewhere the error is the one thing to do.
 fn apt(packages: &str, elsewhere: &str) -> Result<()> {
-    let is_root = output(Command::new("id").arg("-u")).as_deref() == Some("0");
-    if !(is_root && has_id("debian")) {
+    if !may_install() {
         return Err(format!("{packages} missing: {elsewhere}"));
     }
     println!("installing {packages}");

@@ -2,14 +2,13 @@
  * `<lora-lab model="models/tiny/">`: the whole laboratory in one element.
  *
  * Attributes: `model` (the folder of the base), `samples` (the folder of the texts), `link` (keep the settings in the page's
- * address). Events: lora-ready, lora-step, lora-done, lora-failed. One state, one reducer, one render for each frame.
+ * address), `lang` (en or hi; else that of the nearest element around it). Events: lora-ready, lora-step, lora-done, lora-failed. One state, one reducer, one render for each frame.
  */
 
 import { vendor } from "./chart.js";
 import { fetchBytes } from "./fetch.js";
 import { fromHash, toHash } from "./hash.js";
-import en from "./i18n/en.js";
-import { words } from "./i18n.js";
+import { language, wordsIn } from "./i18n.js";
 import { Session } from "./session.js";
 import { isIdle } from "./state.js";
 import { sheet } from "./styles.js";
@@ -33,6 +32,14 @@ export class LoraLabElement extends HTMLElement {
   #parts = [];
   #frame = 0;
   #ended = new AbortController();
+  /** The language in which the parts are, or are about to be. @type {import("./i18n.js").Language | undefined} */
+  #lang;
+
+  static observedAttributes = ["lang"];
+
+  attributeChangedCallback() {
+    if (this.#session?.state.settings.lang !== this.#around()) this.#session?.set({ lang: this.#around() });
+  }
 
   connectedCallback() {
     this.#ended = new AbortController();
@@ -42,8 +49,9 @@ export class LoraLabElement extends HTMLElement {
       (state, event) => this.#changed(state, event),
     );
     this.#session = session;
+    const linked = this.hasAttribute("link") ? fromHash(location.hash) : {};
+    session.set({ lang: this.#around(), ...linked });
     if (this.hasAttribute("link")) {
-      session.set(fromHash(location.hash));
       addEventListener("hashchange", () => this.#follow(), { signal });
     }
     // The canvas does not follow style sheets by itself.
@@ -52,11 +60,11 @@ export class LoraLabElement extends HTMLElement {
     session.open().then(() => {
       if (session.state.info && !signal.aborted) this.#tell("lora-ready", session.state.info);
     });
-    this.#build(session, signal);
   }
 
   disconnectedCallback() {
     this.#ended.abort();
+    this.#lang = undefined;
     cancelAnimationFrame(this.#frame);
     for (const part of this.#parts.splice(0)) part.end?.();
     this.#session?.close();
@@ -73,25 +81,74 @@ export class LoraLabElement extends HTMLElement {
     return this.#session?.state;
   }
 
+  /** In the language of the settings. One that cannot be fetched leaves the page in the one it has. */
+  #speak() {
+    const session = this.#session;
+    if (!session || session.state.settings.lang === this.#lang) return;
+    const before = this.#lang;
+    this.#build(session, this.#ended.signal).catch((error) => {
+      this.#lang = before;
+      session.dispatch({ type: "failed", problem: { place: "page", code: "fetch", message: String(error) } });
+    });
+  }
+
+  /** The language that the nearest attribute says. */
+  #around() {
+    return language(this.closest("[lang]")?.getAttribute("lang"));
+  }
+
   /**
-   * Part by part, each in a task of its own: all at once would keep a slow phone from answering.
+   * All parts in the language of the settings. The first time they are seen as they come; in another language they are put in
+   * place of the old ones when all are there, so that nothing jumps.
    * @param {Session} session
    * @param {AbortSignal} signal
    */
   async #build(session, signal) {
-    const context = { words: words(en), session };
-    const { t } = context.words;
+    const { lang } = session.state.settings;
+    this.#lang = lang;
+    const isWanted = () => !signal.aborted && this.#lang === lang;
+    const words = await wordsIn(lang);
+    if (!isWanted()) return;
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    const steps = h("div", { class: "steps" });
     root.adoptedStyleSheets = [sheet];
-    root.replaceChildren(h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") }));
+    const isFirst = !this.#parts.length;
+    if (isFirst) {
+      root.replaceChildren(h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") }));
+      this.lang = lang;
+      return this.#addParts({ words, session }, root, this.#parts, isWanted);
+    }
+    /** @type {Part[]} */
+    const parts = [];
+    const fragment = document.createDocumentFragment();
+    const isWhole = await this.#addParts({ words, session }, fragment, parts, isWanted);
+    const leaving = isWhole ? this.#parts.splice(0) : parts;
+    for (const part of leaving) part.end?.();
+    if (!isWhole) return;
+    const kept = [...root.children].filter((child) => child instanceof HTMLLinkElement);
+    root.replaceChildren(...kept, fragment);
+    this.lang = lang;
+    this.#parts.push(...parts);
+    this.#render();
+  }
+
+  /**
+   * Part by part, each in a task of its own: all at once would keep a slow phone from answering.
+   * @param {import("./view/part.js").Context} context
+   * @param {ParentNode} root
+   * @param {Part[]} parts to which they are added
+   * @param {() => boolean} isWanted whether to go on
+   * @returns {Promise<boolean>} whether all are there
+   */
+  async #addParts(context, root, parts, isWanted) {
+    const { t } = context.words;
+    const steps = h("div", { class: "steps" });
     /** @param {Part} part @param {ParentNode} parent */
     const add = async (part, parent) => {
-      this.#parts.push(part);
+      parts.push(part);
       parent.append(part.root);
-      part.render(session.state);
+      part.render(context.session.state);
       await new Promise((resolve) => setTimeout(resolve));
-      return !signal.aborted;
+      return isWanted();
     };
     /** @param {string} name @param {Part} part */
     const step = (name, part) => {
@@ -99,21 +156,24 @@ export class LoraLabElement extends HTMLElement {
       part.root.prepend(h("header", {}, number, h("h2", {}, t(`${name}.heading`)), h("p", { class: "muted" }, t(`${name}.hint`))));
       return add(part, steps);
     };
-    if (!(await add(statusPart(context), root))) return;
+    if (!(await add(statusPart(context), root))) return false;
     root.append(steps);
-    if (!(await step("data", dataView(context, SAMPLES)))) return;
+    if (!(await step("data", dataView(context, SAMPLES)))) return false;
     const train = trainView(context, () => this.#look());
     this.#restyle = train.restyle;
-    if (!(await step("train", train))) return;
-    if (!(await step("compare", compareView(context)))) return;
-    await add(benefitsView(context), root);
+    if (!(await step("train", train))) return false;
+    if (!(await step("compare", compareView(context)))) return false;
+    return add(benefitsView(context), root);
   }
 
   #restyle = () => {};
 
   /** @param {State} state @param {Event} event */
   #changed(state, event) {
-    if (event.type === "settings" && this.hasAttribute("link")) this.#keepLink();
+    if (event.type === "settings") {
+      if (this.hasAttribute("link")) this.#keepLink();
+      this.#speak();
+    }
     if (event.type === "step") this.#tell("lora-step", event.step);
     if (event.type === "finished") this.#tell("lora-done", { heldOut: state.run?.heldOut });
     if (event.type === "failed") this.#tell("lora-failed", event.problem);

@@ -2,6 +2,24 @@
 
 /** @typedef {Record<string, string>} Table */
 
+/** The languages that there are. Only the one in use is fetched. */
+export const LANGUAGES = { en: () => import("./i18n/en.js"), hi: () => import("./i18n/hi.js") };
+
+/** @typedef {keyof typeof LANGUAGES} Language */
+
+/** @param {string} name @returns {name is Language} */
+export const isLanguage = (name) => Object.hasOwn(LANGUAGES, name);
+
+/** The first of these tags that there are words for ("hi-IN" is Hindi), or English. @param {(string | null | undefined)[]} tags @returns {Language} */
+export function language(...tags) {
+  return tags.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find(isLanguage) ?? "en";
+}
+
+/** @param {Language} name @returns {Promise<Words>} */
+export async function wordsIn(name) {
+  return words((await LANGUAGES[name]()).default);
+}
+
 /**
  * @typedef {object} Words
  * @property {(key: string, values?: Record<string, string | number>) => string} t
@@ -29,8 +47,10 @@ export function words(table) {
   const number = (/** @type {number} */ value, digits = 0) => format(value, { maximumFractionDigits: digits });
   /** @param {number} value @param {string} unit */
   const size = (value, unit) => format(value, { style: "unit", unit, maximumSignificantDigits: 3 });
+  // What is short enough for a small box and still read without guessing is not the same in every language.
+  const unitDisplay = /** @type {"narrow" | "short"} */ (table["locale.units"]);
   /** @param {number} value @param {string} unit */
-  const time = (value, unit) => format(value, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 0 });
+  const time = (value, unit) => format(value, { style: "unit", unit, unitDisplay, maximumFractionDigits: 0 });
 
   return {
     t(key, values = {}) {

@@ -1,19 +1,60 @@
-/** The page around the element: its words, and the link to this experiment. */
+/** The page around the element: its words in the reader's language, and the link to this experiment. */
 
+import { linked, remember } from "./language.js";
 import "./element.js";
-import en from "./i18n/en.js";
-import { words } from "./i18n.js";
+import { LANGUAGES, language, wordsIn } from "./i18n.js";
 
-const { t } = words(en);
+/** @typedef {import("./i18n.js").Language} Language */
+/** @typedef {import("./i18n.js").Words} Words */
 
-for (const element of document.querySelectorAll("[data-i18n]")) {
-  const key = /** @type {HTMLElement} */ (element).dataset["i18n"] ?? "";
-  if (element instanceof HTMLMetaElement) element.content = t(key);
-  else element.textContent = t(key);
+const html = document.documentElement;
+const lab = /** @type {HTMLElement} */ (document.querySelector("lora-lab"));
+const toggle = /** @type {HTMLButtonElement} */ (document.getElementById("language"));
+const copy = /** @type {HTMLButtonElement} */ (document.getElementById("copy"));
+
+/** @type {Language} */
+let wanted = language(html.lang);
+/** @type {Words["t"]} */
+let t = (key) => key;
+
+/** The page offers one other language. @param {Language} lang */
+const other = (lang) => /** @type {Language[]} */ (Object.keys(LANGUAGES)).find((name) => name !== lang) ?? lang;
+
+/** @param {Language} lang @returns {Promise<boolean>} whether the page now speaks it */
+async function speak(lang) {
+  wanted = lang;
+  const spoken = await wordsIn(lang).catch(() => undefined);
+  // Out of reach: the page stays in the language it has, and the button can be pressed again.
+  if (!spoken) wanted = language(html.lang);
+  // A second click may have been faster than the network.
+  if (!spoken || wanted !== lang) return false;
+  t = spoken.t;
+  html.lang = lang;
+  lab.lang = lang;
+  toggle.lang = other(lang);
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-i18n]"))) {
+    const words = t(element.dataset["i18n"] ?? "");
+    if (element instanceof HTMLMetaElement) element.content = words;
+    else element.textContent = words;
+  }
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-i18n-title]"))) {
+    element.title = t(element.dataset["i18nTitle"] ?? "");
+  }
+  return true;
 }
 
-const copy = /** @type {HTMLButtonElement} */ (document.getElementById("copy"));
-copy.title = t("page.copy.title");
+speak(wanted);
+
+toggle.addEventListener("click", async () => {
+  const lang = other(wanted);
+  if (await speak(lang)) remember(lang);
+});
+
+addEventListener("hashchange", () => {
+  const lang = linked();
+  if (lang && lang !== wanted) speak(lang);
+});
+
 copy.addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(location.href);

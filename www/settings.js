@@ -1,5 +1,7 @@
 /** What makes an experiment: every setting with its default, its bounds and its name in the link. */
 
+import { isLanguage } from "./i18n.js";
+
 /**
  * @typedef {object} Settings
  * @property {string} sample a sample's id, or "own" for the reader's text (which no link can carry)
@@ -16,6 +18,7 @@
  * @property {number} maxTokens
  * @property {number} textSeed of the sampling
  * @property {number} strength
+ * @property {import("./i18n.js").Language} lang in which the page speaks
  */
 
 /**
@@ -62,6 +65,9 @@ const sample = { key: "sample", initial: "pirate", parse: (text) => (/^[\w-]{1,3
 /** @type {Field<string>} */
 const prompt = { key: "prompt", initial: "Once upon a time", parse: (text) => text.slice(0, 2000), format: String };
 
+/** @type {Field<Settings["lang"]>} */
+const lang = { key: "lang", initial: "en", parse: (text) => (isLanguage(text) ? text : undefined), format: String };
+
 const SEEDS = 2 ** 32 - 1;
 
 /** @type {{ [K in keyof Settings]: Field<Settings[K]> }} */
@@ -80,6 +86,7 @@ export const FIELDS = {
   maxTokens: number("length", 100, 1, 1000),
   textSeed: number("text-seed", 1, 0, SEEDS),
   strength: number("strength", 1, 0, 2, 0.05),
+  lang,
 };
 
 /** @type {Settings} */

@@ -18,8 +18,8 @@ const css = /* css */ `
   --accent-deep: var(--lora-accent-deep, #99300f);
   --accent-soft: var(--lora-accent-soft, #fbede6);
   --on-accent: var(--lora-on-accent, #ffffff);
-  --sans: var(--lora-sans, -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Liberation Sans", "Helvetica Neue", Arial, sans-serif);
-  --serif: var(--lora-serif, "Iowan Old Style", Charter, "Palatino Linotype", Palatino, "Liberation Serif", Georgia, serif);
+  --sans: var(--lora-sans, -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Liberation Sans", "Helvetica Neue", Arial, "Noto Sans Devanagari", "Nirmala UI", "Kohinoor Devanagari", sans-serif);
+  --serif: var(--lora-serif, "Iowan Old Style", Charter, "Palatino Linotype", Palatino, "Liberation Serif", Georgia, "Noto Serif Devanagari", "Kohinoor Devanagari", "Nirmala UI", serif);
   --mono: var(--lora-mono, ui-monospace, "SF Mono", "Cascadia Mono", "Roboto Mono", "Liberation Mono", monospace);
   color-scheme: light dark;
   display: block;
@@ -201,6 +201,11 @@ summary::before { content: ""; width: 7px; height: 7px; border: solid var(--acce
 .sizes dt { font-size: 13px; color: var(--muted); }
 .sizes dd { font: 500 20px/1.2 var(--serif); font-variant-numeric: lining-nums tabular-nums; }
 .sizes .adapter dd { color: var(--accent); }
+
+/* Devanagari hangs from a line of its own and has signs above and below it. */
+:host(:lang(hi)) { line-height: 1.65; }
+:lang(hi):is(h2, h3) { line-height: 1.45; letter-spacing: 0; }
+:lang(hi):is(.small, .about, .empty, .problem *) { line-height: 1.6; }
 
 /* status and problems */
 .loading { max-width: 420px; margin: 0 0 16px; }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import en from "../../www/i18n/en.js";
-import { words } from "../../www/i18n.js";
+import hi from "../../www/i18n/hi.js";
+import { LANGUAGES, language, words, wordsIn } from "../../www/i18n.js";
 
 const WWW = new URL("../../www/", import.meta.url);
 
@@ -27,6 +28,48 @@ test("nothing in the table is asked for by nobody", async () => {
     const stem = key.replace(/\.(one|other)$/, "");
     assert.ok(composed.test(key) || code.includes(`"${stem}"`), `${key} is in en.js, but no code names it`);
   }
+});
+
+/** What is the same in Hindi: names, and what is empty. */
+const SAME = new Set(["status.idle", "efficient.lora"]);
+
+test("Hindi has every key of English, and no other", () => {
+  assert.deepEqual(Object.keys(hi).sort(), Object.keys(en).sort());
+});
+
+test("what Hindi says is Hindi, but for a list of names", () => {
+  for (const [key, text] of Object.entries(hi)) {
+    if (/^locale|^page\.language/.test(key)) continue;
+    if (SAME.has(key)) assert.equal(text, en[key], `${key} is in the list of what is the same`);
+    else assert.match(text, /\p{Script=Devanagari}/u, `${key}: ${text}`);
+  }
+});
+
+test("Hindi is written as its sheet of style says: Latin digits, no stray spaces, one spelling of each loanword", () => {
+  const unwanted = /[०-९]|\s\s|\s[।,;?!]|^\s|\s$|\.$|[|]|एडैप्टर|एडाप्टर|मोडल|टोकेन|ब्राउजर|फाइल|जरूर|बाकी|ाएं/u;
+  for (const [key, text] of Object.entries(hi)) assert.doesNotMatch(text.normalize("NFC"), unwanted, key);
+});
+
+test("each language has its words with the same placeholders, and a form for each of its plural categories", () => {
+  const holes = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+  for (const [key, text] of Object.entries(hi)) {
+    // "checked once" says its count in words.
+    const [got, want] = [holes(text), holes(en[key])].map((names) => (/\.(one|other)$/.test(key) ? names.filter((name) => name !== "count") : names));
+    assert.deepEqual(got, want, key);
+  }
+  for (const table of [en, hi]) {
+    const { pluralCategories } = new Intl.PluralRules(table.locale).resolvedOptions();
+    const counted = Object.keys(table).filter((key) => key.endsWith(".other")).map((key) => key.slice(0, -".other".length));
+    assert.ok(counted.length >= 3);
+    for (const key of counted) for (const category of pluralCategories) assert.ok(`${key}.${category}` in table, `${key}.${category}`);
+  }
+});
+
+test("a language is found by its tag, and English when there is none", async () => {
+  assert.deepEqual([language("hi-IN"), language("HI"), language("de", "hi"), language("de"), language(null, undefined, "")], ["hi", "hi", "hi", "en", "en"]);
+  assert.equal(language("constructor"), "en");
+  assert.deepEqual(Object.keys(LANGUAGES), ["en", "hi"]);
+  assert.equal((await wordsIn("hi")).t("train.train"), hi["train.train"]);
 });
 
 test("index.html says what the table says, so that the page reads the same before its scripts run", async () => {
@@ -58,4 +101,13 @@ test("numbers are short and in their unit", () => {
   assert.deepEqual([bytes(999), bytes(22_800), bytes(4_360_000)], ["999 bytes", "22.8 kB", "4.36 MB"]);
   assert.deepEqual([duration(-1), duration(59.4), duration(61)], ["0s", "59s", "1m 1s"]);
   assert.deepEqual([percent(0.0602), percent(0.12), fixed(2, 2)], ["6%", "12%", "2.00"]);
+});
+
+test("in Hindi, numbers are grouped by lakh and crore, and none and one share a form", () => {
+  const { bytes, duration, number } = words(hi);
+  assert.deepEqual([number(2_183_040), number(0.5, 1)], ["21,83,040", "0.5"]);
+  assert.deepEqual([bytes(999), bytes(4_360_000)], ["999 बाइट", "4.36 MB"]);
+  assert.deepEqual([duration(59.4), duration(61)], ["59 से॰", "1 मि॰ 1 से॰"]);
+  const { t } = words({ ...hi, "n.one": "one {count}", "n.other": "other {count}" });
+  assert.deepEqual([0, 1, 2].map((count) => t("n", { count })), ["one 0", "one 1", "other 2"]);
 });

@@ -1,12 +1,15 @@
-/** Every word that the page shows. A test holds index.html and the code to this table. */
+/** Every word that the page shows. A test holds index.html, the code and the other languages to this table. */
 export default {
   locale: "en",
+  "locale.units": "narrow",
 
   "page.title": "LoRA Lab: fine-tune a tiny GPT in your browser",
   "page.description": "Fine-tune a tiny GPT with LoRA in your own browser. Nothing leaves your device.",
   "page.heading": "Teach a tiny GPT a new voice",
   "page.lead":
     "A small language model runs inside this page. Give it a text, press Train, and it begins to write that way. Only a thin adapter learns; the model itself stays as it is, and nothing leaves your device.",
+  "page.language": "हिन्दी",
+  "page.language.title": "यह पेज हिन्दी में पढ़ें",
   "page.copy": "Copy link",
   "page.copied": "Link copied",
   "page.copy.title": "Every setting is in the address of this page",

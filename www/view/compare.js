@@ -75,7 +75,8 @@ function pane(name, className) {
   const heading = h("h3", {}, h("span", { class: "name" }, name), about);
   const given = h("span", { class: "given" });
   const written = h("span", { class: "written" });
-  const story = h("p", { class: "story" }, given, written);
+  // In whatever language the model writes.
+  const story = h("p", { class: "story", lang: "" }, given, written);
   const empty = h("p", { class: "empty" });
   /** The prompt that belongs to the text, also after the reader has begun to type another. */
   let asked = "";

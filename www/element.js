@@ -11,8 +11,11 @@ import { fromHash, toHash } from "./hash.js";
 import { language, wordsIn } from "./i18n.js";
 import { Session } from "./session.js";
 import { isIdle } from "./state.js";
-import { sheet } from "./styles.js";
-import { benefitsView } from "./view/benefits.js";
+import base from "./styles/base.js";
+import chapters from "./styles/chapters.js";
+import { theme } from "./styles/theme.js";
+import { chapterView } from "./view/chapter.js";
+import { CHAPTERS } from "./view/chapters.js";
 import { compareView } from "./view/compare.js";
 import { problemBox } from "./view/controls.js";
 import { dataView } from "./view/data.js";
@@ -110,9 +113,9 @@ export class LoraLabElement extends HTMLElement {
     const words = await wordsIn(lang);
     if (!isWanted()) return;
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [sheet];
     const isFirst = !this.#parts.length;
     if (isFirst) {
+      root.adoptedStyleSheets = [theme, base, chapters];
       root.replaceChildren(h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") }));
       this.lang = lang;
       return this.#addParts({ words, session }, root, this.#parts, isWanted);
@@ -131,6 +134,12 @@ export class LoraLabElement extends HTMLElement {
     this.#render();
   }
 
+  /** A part's own sheet, once. @param {CSSStyleSheet | undefined} sheet */
+  #adopt(sheet) {
+    const { adoptedStyleSheets } = /** @type {ShadowRoot} */ (this.shadowRoot);
+    if (sheet && !adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
+  }
+
   /**
    * Part by part, each in a task of its own: all at once would keep a slow phone from answering.
    * @param {import("./view/part.js").Context} context
@@ -142,9 +151,11 @@ export class LoraLabElement extends HTMLElement {
   async #addParts(context, root, parts, isWanted) {
     const { t } = context.words;
     const steps = h("div", { class: "steps" });
+    const adopt = (/** @type {CSSStyleSheet | undefined} */ sheet) => this.#adopt(sheet);
     /** @param {Part} part @param {ParentNode} parent */
     const add = async (part, parent) => {
       parts.push(part);
+      adopt(part.sheet);
       parent.append(part.root);
       part.render(context.session.state);
       await new Promise((resolve) => setTimeout(resolve));
@@ -163,7 +174,13 @@ export class LoraLabElement extends HTMLElement {
     this.#restyle = train.restyle;
     if (!(await step("train", train))) return false;
     if (!(await step("compare", compareView(context)))) return false;
-    return add(benefitsView(context), root);
+    let group = "";
+    for (const chapter of CHAPTERS) {
+      if (chapter.under && chapter.under !== group) root.append(h("h2", { class: "under" }, t(`${chapter.under}.heading`)));
+      group = chapter.under ?? "";
+      if (!(await add(chapterView(chapter, context, adopt), root))) return false;
+    }
+    return true;
   }
 
   #restyle = () => {};

@@ -9,6 +9,7 @@ const LOGITS = "async (lab) => [...(await lab.logits(await lab.encode('Once upon
 async function saved(visit) {
   const downloads = [];
   visit.page.on("download", (download) => downloads.push(download));
+  await visit.see("storage");
   await visit.button("Save adapter").click();
   while (downloads.length < 2) await visit.page.waitForTimeout(20);
   const files = {};
@@ -29,6 +30,7 @@ pageTest("an adapter that was saved gives the same logits after a reload", async
   assert.equal(JSON.parse(files["adapter_config.json"]).peft_type, "LORA");
   await visit.page.reload();
   await visit.ready();
+  await visit.see("storage");
   assert.notDeepEqual(await visit.engine(LOGITS), before, "the reload forgot the adapter");
   await visit.choose("Load adapter", ...Object.entries(files).map(([name, content]) => file(name, content)));
   await visit.until((state) => state.adapter?.source === "file" && state.after.text && !state.after.writing);
@@ -37,7 +39,7 @@ pageTest("an adapter that was saved gives the same logits after a reload", async
   // And dropped instead of chosen.
   await visit.button("Reset").click();
   await visit.until((state) => !state.adapter);
-  await visit.drop("[part=storage]", ...Object.entries(files).map(([name, content]) => file(name, content)));
+  await visit.drop("[part=storage] .files", ...Object.entries(files).map(([name, content]) => file(name, content)));
   await visit.until((state) => state.adapter?.source === "file");
   assert.deepEqual(await visit.engine(LOGITS), before);
   assert.deepEqual(visit.errors, []);

@@ -139,6 +139,15 @@ class Visit {
     return this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
   }
 
+  /** Scroll to a chapter, as a reader does, and wait until it is built. */
+  async see(name) {
+    await this.page.locator(`[part=${name}]`).scrollIntoViewIfNeeded();
+    const chapter = this.page.locator(`[part=${name}][data-built]`);
+    await chapter.waitFor();
+    await chapter.scrollIntoViewIfNeeded();
+    return chapter;
+  }
+
   /** Wait until so many workers are left: ending one takes the browser a moment. */
   async workers(count) {
     for (let tries = 0; this.page.workers().length !== count; tries++) {

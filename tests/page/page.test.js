@@ -15,6 +15,7 @@ pageTest("a reader trains: unseen loss falls, the voice changes, the base does n
   assert.match(digest.now, /^[0-9a-f]{64}$/);
   assert.equal(digest.now, digest.first);
   assert.ok(adapter.bytes < baseBytes / 10, `${adapter.bytes} of ${baseBytes}`);
+  await visit.see("proof");
   await page.getByText(/The same, checked \d+ times/).waitFor();
 
   const off = await visit.engine(`async (lab, prompt) => {

@@ -123,6 +123,7 @@ export default {
   "compare.soon": "Training. The new voice speaks here in a moment.",
   "compare.waiting": "The base will tell a story here.",
 
+  "chapter.failed": "This part could not be loaded. It is tried again in a moment.",
   "benefits.heading": "What LoRA gives",
   "parameters.heading": "Fewer numbers to learn",
   "parameters.text": "A weight matrix W stays frozen. Beside it, two thin matrices A and B learn, and their product is added to W. Move the rank and see them grow.",

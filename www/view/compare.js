@@ -1,5 +1,6 @@
 /** Step 3: one prompt, one seed, two voices. */
 
+import sheet from "../styles/compare.js";
 import { numberField, problemBox, slider, button } from "./controls.js";
 import { attribute, h, show, text, uniqueId } from "./dom.js";
 
@@ -46,6 +47,7 @@ export function compareView({ words, session }) {
 
   return {
     root,
+    sheet,
     render(state) {
       const { settings, info, adapter } = state;
       const ready = Boolean(info);

@@ -2,6 +2,7 @@
 
 import { readText } from "../files.js";
 import { isIdle } from "../state.js";
+import sheet from "../styles/data.js";
 import { attribute, droppable, h, show, text, uniqueId } from "./dom.js";
 import { fileButton, problemBox } from "./controls.js";
 
@@ -39,6 +40,7 @@ export function dataView({ words, session }, samples) {
 
   return {
     root,
+    sheet,
     render(state) {
       const idle = isIdle(state);
       const isOwn = state.settings.sample === "own";

@@ -3,6 +3,7 @@
 import { lossChart } from "../chart.js";
 import { allLinear, kinds, targeted, trainable } from "../plan.js";
 import { canGoOn, isIdle, mainAction, secondsLeft } from "../state.js";
+import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
 import { attribute, h, show, text, variable } from "./dom.js";
 
@@ -83,6 +84,7 @@ export function trainView({ words, session }, look) {
 
   return {
     root,
+    sheet,
     restyle: () => chart?.redraw(),
     render(state) {
       const { info, settings, run } = state;

@@ -1,0 +1,64 @@
+/**
+ * A part of the page below the three steps. Its heading is there from the start, for whoever goes by headings; the rest is
+ * fetched and built when it first comes near the window. Before that it weighs nothing.
+ */
+
+import { h, text, uniqueId } from "./dom.js";
+
+/** @typedef {import("./part.js").Context} Context */
+/** @typedef {import("./part.js").Part} Part */
+
+/**
+ * @typedef {object} Chapter
+ * @property {string} name its part's name; "<name>.heading" and "<name>.text" are its words
+ * @property {string} [under] the group that it belongs to: "<under>.heading" stands above the first of them
+ * @property {() => Promise<(context: Context) => Part>} load
+ */
+
+/** How far below the window building begins: a second of scrolling. */
+const AHEAD = "500px";
+
+/**
+ * @param {Chapter} chapter
+ * @param {Context} context
+ * @param {(sheet: CSSStyleSheet | undefined) => void} adopt what is styled, before it is seen
+ * @returns {Part}
+ */
+export function chapterView({ name, under, load }, context, adopt) {
+  const { t } = context.words;
+  const id = uniqueId();
+  const body = h("div", { class: "body" });
+  const root = h("section", { class: "card chapter", part: name, "aria-labelledby": id },
+    h("header", {}, h(under ? "h3" : "h2", { id }, t(`${name}.heading`)), h("p", { class: "muted" }, t(`${name}.text`))), body);
+  /** @type {Part | undefined} */
+  let part;
+  let ended = false;
+  const near = new IntersectionObserver(async (entries) => {
+    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+    near.disconnect();
+    try {
+      const make = await load();
+      if (ended) return;
+      part = make(context);
+      adopt(part.sheet);
+      part.render(context.session.state);
+      body.replaceChildren(part.root);
+      root.dataset["built"] = "";
+    } catch (error) {
+      // Without network, say; it is tried again when the reader comes back to it.
+      console.error(error);
+      text(body, t("chapter.failed"));
+      if (!ended) setTimeout(() => near.observe(root), 2000);
+    }
+  }, { rootMargin: `${AHEAD} 0px` });
+  near.observe(root);
+  return {
+    root,
+    render: (state) => part?.render(state),
+    end() {
+      ended = true;
+      near.disconnect();
+      part?.end?.();
+    },
+  };
+}

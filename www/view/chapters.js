@@ -1,0 +1,9 @@
+/** What stands below the three steps, in this order. Each is a module of its own, fetched when the reader comes near it. */
+
+/** @type {import("./chapter.js").Chapter[]} */
+export const CHAPTERS = [
+  { name: "parameters", under: "benefits", load: async () => (await import("./parameters.js")).parametersView },
+  { name: "proof", under: "benefits", load: async () => (await import("./proof.js")).proofView },
+  { name: "efficient", under: "benefits", load: async () => (await import("./efficient.js")).efficientView },
+  { name: "storage", under: "benefits", load: async () => (await import("./storage.js")).storageView },
+];

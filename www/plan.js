@@ -19,11 +19,6 @@ export function kinds(info) {
   return [...new Set(info.layers.map(({ name }) => kind(name)))];
 }
 
-/** The kinds that "all-linear" means. @param {ModelInfo} info */
-export function allLinear(info) {
-  return kinds(info).filter((name) => !isHead(name));
-}
-
 /**
  * The layers that get an adapter. A name in the list matches as a whole or as the end after a dot.
  * @param {ModelInfo} info
@@ -32,6 +27,22 @@ export function allLinear(info) {
 export function targeted(info, targets) {
   if (targets === "all-linear") return info.layers.filter(({ name }) => !isHead(name));
   return info.layers.filter(({ name }) => targets.some((target) => name === target || name.endsWith(`.${target}`)));
+}
+
+/**
+ * The shortest way to name these layers: all of them, whole kinds, or each by its path.
+ * @param {ModelInfo} info
+ * @param {LinearInfo[]} layers in the model's order
+ * @returns {"all-linear" | string[]}
+ */
+export function targetsFor(info, layers) {
+  const same = (/** @type {"all-linear" | string[]} */ targets) => {
+    const found = targeted(info, targets);
+    return found.length === layers.length && found.every((layer, index) => layer === layers[index]);
+  };
+  if (same("all-linear")) return "all-linear";
+  const whole = kinds(info).filter((name) => layers.some((layer) => kind(layer.name) === name));
+  return same(whole) ? whole : layers.map(({ name }) => name);
 }
 
 /** A is (in × rank), B is (rank × out). @param {LinearInfo[]} layers @param {number} rank */

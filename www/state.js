@@ -44,6 +44,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {Writing} before
  * @property {Writing} after
  * @property {{ first: string, now: string, checks: number, checking: boolean }} digest
+ * @property {string} layer the linear layer that the reader looks at
  * @property {Problem | undefined} problem
  * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
  */
@@ -67,6 +68,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  *   | { type: "written", side: "before" | "after", whole: boolean }
  *   | { type: "checking" }
  *   | { type: "digest", digest: string, memory: number }
+ *   | { type: "looked", layer: string }
  *   | { type: "failed", problem: Problem }
  *   | { type: "dismissed" }} Event
  */
@@ -90,6 +92,7 @@ export const INITIAL = {
   before: BLANK,
   after: BLANK,
   digest: { first: "", now: "", checks: 0, checking: false },
+  layer: "",
   problem: undefined,
   status: { key: "status.idle", values: {} },
 };
@@ -142,6 +145,8 @@ export function reduce(state, event) {
       const { first, checks } = state.digest;
       return { ...state, memory: event.memory, problem: without(state.problem, "proof"), digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
     }
+    case "looked":
+      return { ...state, layer: event.layer };
     case "failed":
       return failed(state, event.problem);
     case "dismissed":

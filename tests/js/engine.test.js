@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { LoraLab } from "../../www/lora-lab.js";
-import { allLinear, kinds, targeted, trainable } from "../../www/plan.js";
+import { kinds, targeted, targetsFor, trainable } from "../../www/plan.js";
 import { walk } from "../features.js";
 import { workers } from "./fake.js";
 
@@ -35,17 +35,19 @@ test("every feature of the core is reachable", { timeout: 120_000 }, async (t) =
 
 test("the live count is the engine's plan, for every rank and choice of layers", async () => {
   const lab = await loaded();
-  const all = kinds(lab.info);
-  const choices = ["all-linear", allLinear(lab.info), ...allLinear(lab.info).map((name) => [name]), ["c_proj"], ["attn.c_attn", "mlp.c_fc"]];
-  if (all.includes("lm_head")) assert.ok(!allLinear(lab.info).includes("lm_head"));
+  const all = kinds(lab.info).filter((name) => name !== "lm_head");
+  const paths = lab.info.layers.map(({ name }) => name);
+  const choices = ["all-linear", all, ...all.map((name) => [name]), ["c_proj"], ["attn.c_attn", "mlp.c_fc"], paths.slice(0, 5), paths.slice(2), [paths.at(-1)]];
   for (const rank of [1, 7, 64]) {
     for (const targets of choices) {
       const plan = await lab.plan({ rank, targets });
       const layers = targeted(lab.info, targets);
       assert.equal(trainable(layers, rank), plan.trainable, `${rank} ${targets}`);
       assert.deepEqual(layers.map(({ name }) => name).sort(), plan.layers.map(({ name }) => name).sort());
+      assert.deepEqual(targeted(lab.info, targetsFor(lab.info, layers)), layers, "the short name means the same layers");
     }
   }
+  assert.deepEqual([all, paths.slice(0, -1)].map((targets) => targetsFor(lab.info, targeted(lab.info, targets))), ["all-linear", "all-linear"]);
   await lab.dispose();
 });
 

@@ -59,6 +59,7 @@ input[type="range"]:disabled { cursor: default; }
 /* pictures: the base, and what is added */
 .w { fill: var(--base); }
 .ab { fill: var(--accent); }
+.areas { width: 104px; flex: none; display: block; }
 
 /* status and problems */
 .loading { max-width: 420px; margin: 0 0 16px; }

@@ -5,7 +5,6 @@ import { sheet } from "./sheet.js";
 export default sheet(/* css */ `
 .files { display: grid; gap: 16px; }
 .sizing { display: flex; gap: 18px; align-items: center; margin-top: auto; }
-.areas { width: 104px; flex: none; display: block; }
 .sizes { display: grid; gap: 8px; }
 .sizes dt { font-size: 13px; color: var(--muted); }
 .sizes dd { font: 500 20px/1.2 var(--serif); font-variant-numeric: lining-nums tabular-nums; }

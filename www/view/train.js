@@ -1,7 +1,7 @@
 /** Step 2: the adapter's size, the training, its curve. */
 
 import { lossChart } from "../chart.js";
-import { allLinear, kinds, targeted, trainable } from "../plan.js";
+import { kind, kinds, targeted, targetsFor, trainable } from "../plan.js";
 import { canGoOn, isIdle, mainAction, secondsLeft } from "../state.js";
 import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
@@ -68,11 +68,9 @@ export function trainView({ words, session }, look) {
   /** @param {import("../types.js").ModelInfo} info */
   const offer = (info) => {
     const chosen = () => {
-      const names = [...boxes].filter(([, box]) => box.checked).map(([name]) => name);
-      const all = allLinear(info);
-      const isAll = names.length === all.length && all.every((name) => names.includes(name));
+      const layers = info.layers.filter((layer) => boxes.get(kind(layer.name))?.checked);
       // With the last box unticked there is nothing to train: it is ticked again by the next render.
-      session.set(names.length ? { targets: isAll ? "all-linear" : names } : {});
+      session.set(layers.length ? { targets: targetsFor(info, layers) } : {});
     };
     for (const name of kinds(info)) {
       const box = h("input", { type: "checkbox", name, change: chosen });
@@ -97,7 +95,10 @@ export function trainView({ words, session }, look) {
         if (!boxes.size) offer(info);
         const layers = targeted(info, settings.targets);
         for (const [name, box] of boxes) {
-          box.checked = layers.some((layer) => layer.name === name || layer.name.endsWith(`.${name}`));
+          const chosen = layers.filter((layer) => kind(layer.name) === name).length;
+          box.checked = chosen > 0;
+          // Chosen in some blocks, further down the page.
+          box.indeterminate = chosen > 0 && chosen < info.layers.filter((layer) => kind(layer.name) === name).length;
           attribute(/** @type {HTMLElement} */ (box.parentElement), "data-checked", box.checked);
         }
         const learns = trainable(layers, settings.rank);

@@ -32,6 +32,9 @@ pub enum Error {
     /// No linear layer matched.
     #[error("no linear layer matches the targets {targets}; the model has {available}")]
     NoTarget { targets: String, available: String },
+    /// The adapter has no layer of this name.
+    #[error("the adapter has no layer called \"{name}\"; it has {layers}")]
+    NoLayer { name: String, layers: String },
     /// An adapter of this name is not attached.
     #[error("there is no adapter called \"{name}\"; attached: {attached}")]
     NoAdapter { name: String, attached: String },
@@ -90,6 +93,7 @@ impl Error {
             Self::Dtype { .. } => "dtype",
             Self::NotFinite { .. } => "not-finite",
             Self::NoTarget { .. } => "no-target",
+            Self::NoLayer { .. } => "no-layer",
             Self::NoAdapter { .. } => "no-adapter",
             Self::AdapterExists { .. } => "adapter-exists",
             Self::Merged { .. } => "merged",

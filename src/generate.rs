@@ -6,6 +6,7 @@ use crate::nn::{KvCache, Pass};
 use crate::rng::Rng;
 use candle_core::{Device, IndexOp, Tensor};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// The settings of a generation, under Hugging Face's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,12 +162,10 @@ impl Generator {
             }
         }
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        // Ties fall to the lower id, so that the order is total and the same everywhere.
-        let by_logit = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
         if temperature == 0. {
-            return order.into_iter().min_by(by_logit).unwrap_or(0);
+            return order.into_iter().min_by(falling(logits)).unwrap_or(0);
         }
-        order.sort_unstable_by(by_logit);
+        order.sort_unstable_by(falling(logits));
         order.truncate(if top_k == 0 { order.len() } else { top_k });
         let most = f64::from(logits[order[0] as usize]);
         let mut weights: Vec<f64> =
@@ -185,4 +184,23 @@ impl Generator {
         });
         order[place.unwrap_or(weights.len() - 1)]
     }
+}
+
+/// The order of ids by falling logit. Ties fall to the lower id, so that the order is total and the same everywhere.
+fn falling(logits: &[f32]) -> impl Fn(&u32, &u32) -> Ordering {
+    |a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
+}
+
+/// The `count` likeliest ids with their probabilities, the softmax of `logits (vocabulary)`, falling.
+pub fn likeliest(logits: &[f32], count: usize) -> Vec<(u32, f64)> {
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    if count < ids.len() {
+        ids.select_nth_unstable_by(count, falling(logits));
+        ids.truncate(count);
+    }
+    ids.sort_unstable_by(falling(logits));
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: f32| (f64::from(logit) - f64::from(most)).exp();
+    let total: f64 = logits.iter().map(|&logit| weight(logit)).sum();
+    ids.into_iter().map(|id| (id, weight(logits[id as usize]) / total)).collect()
 }

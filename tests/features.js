@@ -118,6 +118,28 @@ export async function walk(lab, text) {
   await lab.setStrength(2);
   check("strength 2 is neither", !same(await lab.logits(ids), base) && !same(await lab.logits(ids), adapted));
   await lab.setStrength(1);
+  const deltas = await lab.deltas();
+  check("the size of every layer's change", deltas.length === (await lab.plan({})).layers.length && deltas.every(({ norm, baseNorm, rank }) => norm > 0 && norm < baseNorm && rank === 2));
+  const { name: layer, in: inputs, out: outputs, norm } = deltas[0];
+  const delta = await lab.delta(layer, { rows: 5, columns: 7 });
+  check("a map of one layer's change", delta.map instanceof Float32Array && delta.map.length === 35 && delta.in === inputs && delta.out === outputs && delta.norm === norm);
+  const [largest] = delta.singularValues;
+  check("its singular values stop after the rank", delta.singularValues.every((value, index) => value > 1e-4 * largest === index < 2));
+  check("and hold all of its size", Math.abs(Math.hypot(...delta.singularValues) - norm) < 1e-4 * norm);
+  check("an unknown layer is refused", await refused("no-layer", () => lab.delta("h.99")));
+  const { tokens, positions } = await lab.candidates(ids, { count: 3 });
+  check("candidates tell the tokens", same(tokens.map(({ id }) => id), [...ids]) && tokens.map((token) => token.text).join("") === "Once upon a time");
+  const next = (logits, position) => {
+    const row = logits.subarray(position * lab.info.vocabulary, (position + 1) * lab.info.vocabulary);
+    return { best: row.indexOf(Math.max(...row)), total: row.reduce((sum, logit) => sum + Math.exp(logit), 0), row };
+  };
+  const fits = (list, { best, total, row }) => list.length === 3 && list[0].id === best && list.every(({ id, p }) => Math.abs(p - Math.exp(row[id]) / total) < 1e-4);
+  check("candidates of the base are its likeliest", positions.every((at, index) => fits(at.base, next(base, index))));
+  check("candidates of the adapter are its likeliest", positions.every((at, index) => fits(at.adapter, next(adapted, index))));
+  const likelihood = (logits) => ids.slice(1).reduce((sum, id, index) => sum + Math.log(next(logits, index).total) - next(logits, index).row[id], 0) / (ids.length - 1);
+  check("the loss of a text", Math.abs((await lab.loss("Once upon a time")) - likelihood(adapted)) < 1e-4);
+  check("the base's loss of a text", Math.abs((await lab.loss(ids, { adapter: false })) - likelihood(base)) < 1e-4);
+
   const off = await lab.generate("Once upon a time", { ...greedy, adapter: false });
   check("off equals base, token for token", same(off.ids, baseText.ids));
 

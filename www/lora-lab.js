@@ -16,9 +16,13 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 /** @typedef {import("./types.js").AdapterInfo} AdapterInfo */
 /** @typedef {import("./types.js").AttachOptions} AttachOptions */
+/** @typedef {import("./types.js").Candidates} Candidates */
 /** @typedef {import("./types.js").Corpus} Corpus */
+/** @typedef {import("./types.js").DeltaOptions} DeltaOptions */
+/** @typedef {import("./types.js").DeltaView} DeltaView */
 /** @typedef {import("./types.js").GenerateOptions} GenerateOptions */
 /** @typedef {import("./types.js").Generated} Generated */
+/** @typedef {import("./types.js").LayerDelta} LayerDelta */
 /** @typedef {import("./types.js").ModelFiles} ModelFiles */
 /** @typedef {import("./types.js").ModelInfo} ModelInfo */
 /** @typedef {import("./types.js").ModelOptions} ModelOptions */
@@ -254,7 +258,37 @@ export class LoraLab {
    */
   generate(prompt, { onText, signal, ...options } = {}) {
     const onNote = onText && ((/** @type {{ data: any }} */ { data }) => onText(data));
-    return this.#ask("generate", [typeof prompt === "string" ? prompt : Uint32Array.from(prompt), options], { onNote, signal });
+    return this.#ask("generate", [textOrIds(prompt), options], { onNote, signal });
+  }
+
+  /** How much the active adapter adds to each layer: cheap enough for every few steps of a training. @returns {Promise<LayerDelta[]>} */
+  deltas() {
+    return this.#ask("deltas", []);
+  }
+
+  /** What it adds to one layer: a map of ΔW and its singular values. @param {string} name @param {DeltaOptions} [options] @returns {Promise<DeltaView>} */
+  delta(name, options = {}) {
+    return this.#ask("delta", [name, options]);
+  }
+
+  /**
+   * The tokens of a text (of at most a context) and, after each, the likeliest next ones of the base and of the adapter.
+   * @param {string | Uint32Array | number[]} prompt
+   * @param {{ count?: number } & Abortable} [options]
+   * @returns {Promise<Candidates>}
+   */
+  candidates(prompt, { signal, ...options } = {}) {
+    return this.#ask("candidates", [textOrIds(prompt), options], { signal });
+  }
+
+  /**
+   * Mean loss of any text in nats a token, with the adapter as it is switched or, by `adapter: false`, of the base alone.
+   * @param {string | Uint32Array | number[]} text
+   * @param {{ adapter?: boolean } & Abortable} [options]
+   * @returns {Promise<number>}
+   */
+  loss(text, { signal, ...options } = {}) {
+    return this.#ask("loss", [textOrIds(text), options], { signal });
   }
 
   /** Logits (time · vocabulary) after each of the ids, with the adapter as enabled. @param {Uint32Array | number[]} ids @param {Abortable} [options] @returns {Promise<Float32Array>} */
@@ -348,4 +382,9 @@ function resolved(model) {
   if (typeof model !== "string" && !(model instanceof URL)) return model;
   const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
   return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;
+}
+
+/** @param {string | Uint32Array | number[]} input */
+function textOrIds(input) {
+  return typeof input === "string" ? input : Uint32Array.from(input);
 }

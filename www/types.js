@@ -89,6 +89,41 @@
  * @property {boolean} [stopAtEnd] whether end-of-text ends the answer
  */
 
+/**
+ * The size of what the active adapter adds to one layer: ΔW = s·A·B, without the strength.
+ * @typedef {LinearInfo & { rank: number, norm: number, baseNorm: number }} LayerDelta ‖ΔW‖ and ‖W‖, Frobenius
+ */
+
+/**
+ * @typedef {object} DeltaOptions
+ * @property {number} [rows] cells of the map over the inputs, 48; never finer than ΔW itself
+ * @property {number} [columns] and over the outputs
+ */
+
+/**
+ * ΔW of one layer.
+ * @typedef {object} DeltaView
+ * @property {string} name
+ * @property {number} in
+ * @property {number} out
+ * @property {number} rank
+ * @property {number} norm
+ * @property {Float32Array} singularValues computed from ΔW, falling: 2·rank of them, at least 16, at most min(in, out). Past the rank only rounding is left
+ * @property {number} rows
+ * @property {number} columns
+ * @property {Float32Array} map (rows · columns) means over cells; a row is a stretch of inputs
+ */
+
+/** @typedef {{ id: number, text: string }} TokenText */
+/** @typedef {TokenText & { p: number }} Candidate a token that might come next, and its probability */
+
+/**
+ * The tokens of a text and, after each of them, what might come next.
+ * @typedef {object} Candidates
+ * @property {TokenText[]} tokens
+ * @property {{ base: Candidate[], adapter: Candidate[] | null }[]} positions adapter: null if none acts
+ */
+
 /** @typedef {{ text: string, ids: Uint32Array }} Generated what was added to the prompt */
 
 /** @typedef {{ phase: "engine" | "model" | "weights", loaded: number, total: number | undefined }} Progress */
@@ -132,6 +167,10 @@
  * @property {() => void} reset
  * @property {(prompt: string | Uint32Array, options: GenerateOptions) => void} beginGeneration
  * @property {() => { id: number | null, text: string, done: boolean }} nextToken
+ * @property {() => LayerDelta[]} deltas
+ * @property {(name: string, options: DeltaOptions) => DeltaView} delta
+ * @property {(prompt: string | Uint32Array, options: { count?: number }) => Candidates} candidates
+ * @property {(text: string | Uint32Array, options: { adapter?: boolean }) => number} loss
  * @property {(ids: Uint32Array) => Float32Array} logits
  * @property {(text: string) => Uint32Array} encode
  * @property {(ids: Uint32Array) => string} decode

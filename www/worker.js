@@ -22,7 +22,7 @@ import { CODES, LabError, START, buffers, failed } from "./protocol.js";
 const PLAIN = /** @type {const} */ ([
   "plan", "attach", "adapters", "select", "setEnabled", "setStrength", "rename", "remove", "merge", "unmerge", "isMerged",
   "exportAdapter", "importAdapter", "beginTraining", "evaluate", "isTraining", "saveState", "resume", "reset",
-  "logits", "encode", "decode", "baseDigest", "memory",
+  "deltas", "delta", "candidates", "loss", "logits", "encode", "decode", "baseDigest", "memory",
 ]);
 
 /** @returns {Promise<Engine>} */

@@ -239,6 +239,14 @@ impl Lab {
         }
     }
 
+    /// Lends the lab to `f` with every adapter off.
+    pub(super) fn without_adapter<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+        self.adapters.values().for_each(|adapter| adapter.switch().set_active(false));
+        let result = f(self);
+        self.switch();
+        result
+    }
+
     pub(super) fn named(&self, name: &str) -> Result<&Adapter> {
         let attached = || match self.adapters.is_empty() {
             true => "none".to_owned(),

@@ -4,13 +4,18 @@
 //!
 //! - [`adapters`] – attach, import, export, select, rename, remove, switch, merge
 //! - [`training`] – begin, step, evaluate, save and resume a run
+//! - [`inspect`] – norms, singular values, candidates, the loss of a text
 //! - [`writing`] – generate token by token, logits
 
 mod adapters;
+mod inspect;
 mod training;
 mod writing;
 
 pub use adapters::{AdapterInfo, Attached};
+pub use inspect::{
+    Candidate, CandidateOptions, Candidates, DeltaOptions, DeltaView, LayerDelta, LossOptions, Next, TokenText,
+};
 pub use training::{DataInfo, Resumed};
 pub use writing::Token;
 

@@ -46,11 +46,9 @@ impl Lab {
     pub fn next_token(&mut self) -> Result<Token> {
         let missing = Error::Order { what: "a token", needs: "beginning a generation" };
         let mut generation = self.generation.take().ok_or(missing)?;
-        if !generation.generator.config().adapter {
-            self.adapters.values().for_each(|adapter| adapter.switch().set_active(false));
-        }
-        let id = generation.generator.next(&self.model);
-        self.switch();
+        let adapter = generation.generator.config().adapter;
+        let mut next = |lab: &Self| generation.generator.next(&lab.model);
+        let id = if adapter { next(self) } else { self.without_adapter(next) };
         let (id, done) = (id?, generation.generator.is_done());
         let Generation { decoder, .. } = &mut generation;
         let mut text = String::new();

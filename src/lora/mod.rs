@@ -4,10 +4,12 @@
 //! - [`replace`] – `replace_linear_with_lora`
 //! - [`adapter`] – an adapter's variables, by layer
 //! - [`peft`] – its two files, as PEFT reads and writes them
+//! - [`delta`] – what an adapter adds: norms, singular values, a map
 //! - [`merge`] – adding an adapter to the weights, and taking it back
 
 pub mod adapter;
 pub mod config;
+pub mod delta;
 pub mod merge;
 pub mod peft;
 pub mod replace;

@@ -5,7 +5,7 @@ use super::error::to_js;
 use crate::lab;
 use crate::lora::LoraConfig;
 use crate::model::Qkv;
-use js_sys::{Object, Reflect, Uint8Array};
+use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
@@ -142,6 +142,28 @@ impl Lab {
 
     pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
         self.0.logits(ids).map_err(to_js)
+    }
+
+    /// `‖ΔW‖_F` and `‖W‖_F` of each adapted layer.
+    pub fn deltas(&mut self) -> Result<JsValue> {
+        object(&self.0.deltas().map_err(to_js)?)
+    }
+
+    /// ΔW of one layer: `singularValues` and `map` as `Float32Array`.
+    pub fn delta(&self, name: &str, view: &JsValue) -> Result<JsValue> {
+        let view = self.0.delta(name, options(view)?).map_err(to_js)?;
+        let delta = object(&view)?;
+        Reflect::set(&delta, &"singularValues".into(), &Float32Array::from(&view.singular_values[..]))?;
+        Reflect::set(&delta, &"map".into(), &Float32Array::from(&view.map[..]))?;
+        Ok(delta)
+    }
+
+    pub fn candidates(&self, prompt: &JsValue, how_many: &JsValue) -> Result<JsValue> {
+        object(&self.0.candidates(&input(prompt)?, options(how_many)?).map_err(to_js)?)
+    }
+
+    pub fn loss(&self, text: &JsValue, whose: &JsValue) -> Result<f64> {
+        self.0.loss(&input(text)?, options(whose)?).map_err(to_js)
     }
 
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {

@@ -186,6 +186,7 @@ export default {
   "problem.dtype": "This file holds numbers of an unknown kind",
   "problem.not-finite": "This file holds numbers that are not finite",
   "problem.no-target": "No layer of the model matches these targets",
+  "problem.no-layer": "The adapter has no such layer",
   "problem.config": "A setting cannot work",
   "problem.diverged": "The training lost its way; the last good state is kept. A lower learning rate helps.",
   "problem.other-base": "This was made on another base",

@@ -153,13 +153,22 @@ impl Variant {
         let steps = config.steps;
         let text = ids(batches).concat();
         let data = TokenData::split(text.clone(), text.len(), time - 1, model.vocabulary()).unwrap();
-        let mut trainer = Trainer::with_data(adapter.vars().cloned().collect(), data, config, model).unwrap();
+        let mut trainer =
+            Trainer::with_data(adapter.vars().cloned().collect(), data.clone(), config.clone(), model).unwrap();
+        // The second half of each batch is computed by another worker, which has a model of its own.
+        let other = Self::new(name);
+        let mut helper =
+            Trainer::with_data(other.adapter.vars().cloned().collect(), data, config, &other.model).unwrap();
         let losses = reference["losses"].as_array().unwrap();
         assert_eq!(losses.len(), steps);
         for (step, want) in losses.iter().enumerate() {
             let rows = ids(&batches.i(step % count).unwrap());
-            let one = |row: &Vec<u32>| trainer.gradients_of(model, row, size * (time - 1), None).unwrap();
-            let gradients: Vec<_> = rows.iter().map(one).collect();
+            helper.follow(step, &trainer.optimizer().values().unwrap()).unwrap();
+            let one = |(i, row): (usize, &Vec<u32>)| {
+                let (trainer, model) = if 2 * i < size { (&trainer, model) } else { (&helper, &other.model) };
+                trainer.gradients_of(model, row, size * (time - 1), None).unwrap()
+            };
+            let gradients: Vec<_> = rows.iter().enumerate().map(one).collect();
             if step < 2 {
                 let mut sum = vec![0f64; trainer.optimizer().parameters()];
                 for part in &gradients {

@@ -193,12 +193,80 @@ fn a_state_of_another_base_or_with_a_byte_cut_off_is_refused() {
     lab.step().unwrap();
 }
 
+/// One step of a leader with helpers, each of which has a run of its own that follows the leader's.
+fn spread_step(leader: &mut Lab, helpers: &mut [Lab]) -> Step {
+    let at = leader.position().unwrap();
+    let values = leader.values().unwrap();
+    let workers = 1 + helpers.len();
+    let share = |count: usize, worker: usize| count * worker / workers..count * (worker + 1) / workers;
+    let mut sum = leader.gradient_sum().unwrap();
+    leader.add_gradients(share(at.sequences, 0), &mut sum).unwrap();
+    for (helper, worker) in helpers.iter_mut().zip(1..) {
+        helper.follow(at.step, &values).unwrap();
+        for part in helper.gradients(share(at.sequences, worker)).unwrap() {
+            sum.add(part.loss, &part.values).unwrap();
+        }
+    }
+    let step = leader.update(sum).unwrap();
+    let mut losses = leader.held_out_losses(share(at.held_out_windows, 0)).unwrap();
+    for (helper, worker) in helpers.iter_mut().zip(1..) {
+        helper.follow(step.step, &leader.values().unwrap()).unwrap();
+        losses.extend(helper.held_out_losses(share(at.held_out_windows, worker)).unwrap());
+    }
+    let held_out_loss = (!losses.is_empty()).then(|| losses.iter().fold(0., |sum, loss| sum + loss));
+    Step { held_out_loss, ..step }
+}
+
 #[test]
-fn sequences_computed_apart_and_applied_in_order_equal_one_step() {
+fn any_number_of_workers_trains_the_same_adapter_bit_for_bit() {
+    let accumulated = |lab: &mut Lab| {
+        let text = Input::Ids(small_text(600, 61, 4));
+        lab.begin_training(&text, TrainConfig { accumulation: 2, ..settings() }).unwrap();
+    };
+    let (mut alone, _) = lab_run(5, 0);
+    accumulated(&mut alone);
+    let steps: Vec<Step> = (0..8).map(|_| alone.step().unwrap()).collect();
+    assert_eq!(steps.iter().filter(|step| step.held_out_loss.is_some()).count(), 2);
+    for workers in 1..=4 {
+        let (mut leader, _) = lab_run(5, 0);
+        accumulated(&mut leader);
+        let state = leader.save_state().unwrap();
+        let helper = |_| {
+            let (config, weights) = small_files(2);
+            let mut helper = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
+            helper.resume(&state).unwrap();
+            helper
+        };
+        let mut helpers: Vec<Lab> = (1..workers).map(helper).collect();
+        for want in &steps {
+            assert_eq!(spread_step(&mut leader, &mut helpers), *want, "{workers} workers");
+        }
+        assert_eq!(leader.export_adapter(None).unwrap(), alone.export_adapter(None).unwrap(), "{workers} workers");
+    }
+}
+
+#[test]
+fn a_sum_that_is_no_whole_step_is_refused_and_changes_nothing() {
+    let (mut lab, _) = lab_run(5, 2);
+    let values = lab.values().unwrap();
+    let code = |error: Option<Error>| error.map(|e| e.code());
+    let mut sum = lab.gradient_sum().unwrap();
+    lab.add_gradients(0..2, &mut sum).unwrap();
+    assert_eq!(code(sum.add(0., &[1.; 3]).err()), Some("config"));
+    assert_eq!(code(lab.update(sum).err()), Some("config"));
+    assert_eq!(code(lab.follow(1, &values[1..]).err()), Some("config"));
+    assert_eq!(code(lab.held_out_losses(0..1000).err()), Some("config"));
+    assert_eq!((lab.values().unwrap(), lab.position().unwrap().step), (values, 2));
+    let run = lab.position().unwrap().run;
+    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings()).unwrap();
+    assert_ne!(lab.position().unwrap().run, run, "another run is told apart");
+}
+
+#[test]
+fn gradients_applied_at_once_equal_one_step() {
     let (mut whole, _) = lab_run(5, 2);
     let (mut parts, _) = lab_run(5, 2);
-    let mut gradients = parts.gradients(0..1).unwrap();
-    gradients.extend(parts.gradients(1..3).unwrap());
+    let gradients = parts.gradients(0..3).unwrap();
     assert_eq!(parts.apply(&gradients).unwrap(), whole.step().unwrap());
     assert_eq!(parts.export_adapter(None).unwrap(), whole.export_adapter(None).unwrap());
 }

@@ -16,7 +16,7 @@ pub use adapters::{AdapterInfo, Attached};
 pub use inspect::{
     Candidate, CandidateOptions, Candidates, DeltaOptions, DeltaView, LayerDelta, LossOptions, Next, TokenText,
 };
-pub use training::{DataInfo, Resumed};
+pub use training::{DataInfo, Position, Resumed};
 pub use writing::Token;
 
 use crate::checkpoint::Gpt2Config;
@@ -77,6 +77,8 @@ pub struct Lab {
     strength: f32,
     merged: bool,
     trainer: Option<Trainer>,
+    /// Runs begun or resumed so far.
+    runs: usize,
     generation: Option<Generation>,
     qkv: Qkv,
     /// Of the base, counted before anything can be merged into it.
@@ -113,6 +115,7 @@ impl Lab {
             strength: 1.,
             merged: false,
             trainer: None,
+            runs: 0,
             generation: None,
         })
     }

@@ -6,7 +6,7 @@ use crate::lora::{self, LoraConfig};
 use crate::model::Gpt2;
 use crate::rng::Rng;
 use crate::train::state::SavedRun;
-use crate::train::{Gradients, Step, TrainConfig, Trainer};
+use crate::train::{GradientSum, Gradients, Step, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -24,6 +24,20 @@ pub struct DataInfo {
 pub struct Resumed {
     pub step: usize,
     pub steps: usize,
+}
+
+/// Where a run stands, and how much of its next step can be spread over workers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// Which of this lab's runs it is: another one has another text, other settings or another adapter.
+    pub run: usize,
+    /// Steps done.
+    pub step: usize,
+    /// Sequences of the next step.
+    pub sequences: usize,
+    /// Windows of the held-out loss that is due after it; 0 if none is.
+    pub held_out_windows: usize,
 }
 
 /// What a saved state keeps of its surroundings.
@@ -51,6 +65,7 @@ impl Lab {
             held_out_tokens: data.held_out().len(),
         };
         self.trainer = Some(trainer);
+        self.runs += 1;
         Ok(info)
     }
 
@@ -76,6 +91,66 @@ impl Lab {
     /// `order` without a run, `merged`, `diverged`.
     pub fn apply(&mut self, gradients: &[Gradients]) -> Result<Step> {
         self.training("applying gradients", |trainer, model| trainer.apply(model, gradients))
+    }
+
+    /// A sum of gradients for the next step, with nothing in it yet.
+    ///
+    /// # Errors
+    /// `order` without a run.
+    pub fn gradient_sum(&self) -> Result<GradientSum> {
+        Ok(self.trainer.as_ref().ok_or_else(|| no_run("a step"))?.gradient_sum())
+    }
+
+    /// Adds the gradients of some of the next step's sequences to its sum, one after another.
+    ///
+    /// # Errors
+    /// `order` without a run, `merged`.
+    pub fn add_gradients(&mut self, sequences: Range<usize>, sum: &mut GradientSum) -> Result<()> {
+        self.training("a step", |trainer, model| trainer.add_gradients(model, sequences, sum))
+    }
+
+    /// The update of a step by the sum of its gradients. The held-out loss is left to [`Self::held_out_losses`].
+    ///
+    /// # Errors
+    /// `order` without a run, `merged`, `diverged`, `config` if sequences are missing in the sum.
+    pub fn update(&mut self, sum: GradientSum) -> Result<Step> {
+        self.training("a step", |trainer, _| trainer.update(sum))
+    }
+
+    /// What some of the held-out windows add to the mean loss, with the adapter on and at full strength.
+    ///
+    /// # Errors
+    /// `order` without a run, `merged`, `config` for a window that there is not.
+    pub fn held_out_losses(&mut self, windows: Range<usize>) -> Result<Vec<f64>> {
+        self.training("evaluating", |trainer, model| trainer.held_out_losses(model, windows))
+    }
+
+    /// Where the run stands.
+    ///
+    /// # Errors
+    /// `order` without a run.
+    pub fn position(&self) -> Result<Position> {
+        let trainer = self.trainer.as_ref().ok_or_else(|| no_run("a step"))?;
+        let step = trainer.steps_done();
+        let held_out_windows = if trainer.is_evaluated(step + 1) { trainer.held_out_windows().len() } else { 0 };
+        Ok(Position { run: self.runs, step, sequences: trainer.config().sequences(), held_out_windows })
+    }
+
+    /// The values of all parameters of the run, in the optimizer's order.
+    ///
+    /// # Errors
+    /// `order` without a run.
+    pub fn values(&self) -> Result<Vec<f32>> {
+        self.trainer.as_ref().ok_or_else(|| no_run("reading values"))?.optimizer().values()
+    }
+
+    /// Puts the run where another worker's stands, so that gradients and held-out losses are the same: its steps done and
+    /// its [`Self::values`].
+    ///
+    /// # Errors
+    /// `order` without a run, `config` for too many or too few values.
+    pub fn follow(&mut self, step: usize, values: &[f32]) -> Result<()> {
+        self.trainer.as_mut().ok_or_else(|| no_run("following"))?.follow(step, values)
     }
 
     /// Mean held-out loss in nats a token, with the adapter as it is switched; `None` if nothing is held out.
@@ -141,6 +216,7 @@ impl Lab {
         self.starts.insert(context.adapter.clone(), start);
         let at = Resumed { step: trainer.steps_done(), steps: trainer.config().steps };
         (self.trainer, self.generation) = (Some(trainer), None);
+        self.runs += 1;
         Ok(at)
     }
 

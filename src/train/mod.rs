@@ -1,18 +1,24 @@
 //! Training: which tokens, which step size, which update.
 //!
+//! - [`config`] – the settings of a run
 //! - [`data`] – random windows of the reader's text, a part held out
 //! - [`schedule`] – the learning rate of each step
 //! - [`optimizer`] – AdamW
+//! - [`gradients`] – one sequence's gradients and a step's sum, which may come from several workers
 //! - [`trainer`] – one optimizer step, its gradients and their application
 //! - [`state`] – saving a run and going on with it
 
+pub mod config;
 pub mod data;
+pub mod gradients;
 pub mod optimizer;
 pub mod schedule;
 pub mod state;
 pub mod trainer;
 
+pub use config::TrainConfig;
 pub use data::TokenData;
+pub use gradients::{GradientSum, Gradients};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use schedule::Schedule;
-pub use trainer::{Gradients, Step, TrainConfig, Trainer};
+pub use trainer::{Step, Trainer};

@@ -2,8 +2,9 @@
 //!
 //! Everything random is keyed by seed and step, so the step is all that has to be kept of it.
 
+use super::config::TrainConfig;
 use super::data::TokenData;
-use super::trainer::{TrainConfig, Trainer};
+use super::trainer::Trainer;
 use crate::checkpoint::safetensors::{self, TensorFile};
 use crate::error::{Error, Result};
 use crate::model::CausalLm;

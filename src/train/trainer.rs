@@ -4,9 +4,10 @@
 //! order. That keeps the activations of one sequence in memory instead of a batch's, and makes the
 //! result independent of how the sequences are spread over workers.
 
+use super::config::TrainConfig;
 use super::data::TokenData;
-use super::optimizer::{AdamW, AdamWConfig};
-use super::schedule::Schedule;
+use super::gradients::{GradientSum, Gradients};
+use super::optimizer::AdamW;
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::CausalLm;
@@ -15,112 +16,8 @@ use crate::ops::loss::cross_entropy;
 use crate::ops::with_slice;
 use crate::rng::Rng;
 use candle_core::{Device, Tensor, Var};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::ops::Range;
-
-/// The settings of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Optimizer steps of the whole run: what the schedule is laid over.
-    pub steps: usize,
-    /// Sequences a gradient.
-    pub batch_size: usize,
-    /// Gradients summed into one step.
-    pub accumulation: usize,
-    /// Tokens a sequence.
-    pub block_size: usize,
-    pub learning_rate: f64,
-    /// The least learning rate of the cosine, as a share of `learning_rate`.
-    pub min_learning_rate_ratio: f64,
-    pub schedule: Schedule,
-    pub warmup_steps: usize,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub epsilon: f64,
-    pub weight_decay: f64,
-    /// Largest norm of the gradient; 0 leaves it alone.
-    pub gradient_clip: f64,
-    /// Share of the text held out.
-    pub held_out: f64,
-    /// Steps between held-out losses; 0 for none.
-    pub evaluate_every: usize,
-    /// Windows a held-out loss is the mean of.
-    pub evaluation_windows: usize,
-    /// Dropout inside the model, for full training.
-    pub model_dropout: f32,
-    pub seed: u64,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = AdamWConfig::default();
-        Self {
-            steps: 200,
-            batch_size: 4,
-            accumulation: 1,
-            block_size: 128,
-            learning_rate: 2e-3,
-            min_learning_rate_ratio: 0.1,
-            schedule: Schedule::Cosine,
-            warmup_steps: 10,
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-            gradient_clip: 1.,
-            held_out: 0.1,
-            evaluate_every: 20,
-            evaluation_windows: 8,
-            model_dropout: 0.,
-            seed: 0,
-        }
-    }
-}
-
-impl TrainConfig {
-    /// # Errors
-    /// `config`, naming the setting.
-    pub fn check(&self) -> Result<()> {
-        let counts = [
-            ("steps", self.steps, 1_000_000),
-            ("batchSize", self.batch_size, 1_024),
-            ("accumulation", self.accumulation, 1_024),
-            ("blockSize", self.block_size, 65_536),
-        ];
-        for (name, value, most) in counts {
-            if !(1..=most).contains(&value) {
-                return Err(Error::config(name, format!("1 to {most}"), value));
-            }
-        }
-        let amounts = [("learningRate", self.learning_rate), ("gradientClip", self.gradient_clip)];
-        for (name, value) in amounts {
-            if !(value.is_finite() && value >= 0.) {
-                return Err(Error::config(name, "a finite number of 0 or more", value));
-            }
-        }
-        let shares = [
-            ("minLearningRateRatio", self.min_learning_rate_ratio, 1.),
-            ("modelDropout", self.model_dropout.into(), 0.99),
-        ];
-        for (name, value, most) in shares {
-            if !(0. ..=most).contains(&value) {
-                return Err(Error::config(name, format!("0 to {most}"), value));
-            }
-        }
-        self.optimizer().check()
-    }
-
-    fn optimizer(&self) -> AdamWConfig {
-        let Self { beta1, beta2, epsilon, weight_decay, .. } = *self;
-        AdamWConfig { beta1, beta2, epsilon, weight_decay }
-    }
-
-    /// Sequences of one optimizer step.
-    pub fn sequences(&self) -> usize {
-        self.batch_size * self.accumulation
-    }
-}
 
 /// What one optimizer step did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -140,36 +37,6 @@ pub struct Step {
     pub tokens: usize,
     /// Whether this was the last step of the run.
     pub done: bool,
-}
-
-/// One sequence's part of a step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gradients {
-    /// Summed loss of the sequence's tokens divided by the step's tokens.
-    pub loss: f64,
-    /// All variables one after the other, in the optimizer's order.
-    pub values: Vec<f32>,
-}
-
-/// The gradients of a step so far.
-struct Sum {
-    loss: f64,
-    values: Vec<f32>,
-}
-
-impl Sum {
-    fn new(parameters: usize) -> Self {
-        Self { loss: 0., values: vec![0.; parameters] }
-    }
-
-    fn add(&mut self, part: &Gradients) -> Result<()> {
-        if part.values.len() != self.values.len() {
-            return Err(Error::config("gradients", format!("{} numbers", self.values.len()), part.values.len()));
-        }
-        self.loss += part.loss;
-        kernel::add_assign(&mut self.values, &part.values);
-        Ok(())
-    }
 }
 
 /// Values and optimizer state at some step.
@@ -245,14 +112,28 @@ impl Trainer {
     /// `diverged` if the loss or a parameter is no longer finite: the values of the last step that
     /// proved good are then back in place.
     pub fn step(&mut self, model: &dyn CausalLm) -> Result<Step> {
-        // Summed as they come: only one sequence's gradient is in memory.
-        let mut sum = Sum::new(self.optimizer.parameters());
-        for sequence in 0..self.config.sequences() {
+        let mut sum = self.gradient_sum();
+        self.add_gradients(model, 0..self.config.sequences(), &mut sum)?;
+        let step = self.update(sum)?;
+        self.evaluated(model, step)
+    }
+
+    /// A sum of gradients with nothing in it yet.
+    pub fn gradient_sum(&self) -> GradientSum {
+        GradientSum::new(self.optimizer.parameters())
+    }
+
+    /// Adds the gradients of some of the next step's sequences as they come: only one is in memory.
+    ///
+    /// # Errors
+    /// See [`Self::gradients`].
+    pub fn add_gradients(&self, model: &dyn CausalLm, sequences: Range<usize>, sum: &mut GradientSum) -> Result<()> {
+        for sequence in sequences {
             for part in self.gradients(model, sequence..sequence + 1)? {
-                sum.add(&part)?;
+                sum.add(part.loss, &part.values)?;
             }
         }
-        self.update(model, sum)
+        Ok(())
     }
 
     /// The gradients of some of the next step's sequences, one each.
@@ -302,19 +183,22 @@ impl Trainer {
     /// # Errors
     /// See [`Self::step`].
     pub fn apply(&mut self, model: &dyn CausalLm, gradients: &[Gradients]) -> Result<Step> {
-        if gradients.len() != self.config.sequences() {
-            return Err(Error::config(
-                "gradients",
-                format!("{}, one a sequence", self.config.sequences()),
-                gradients.len(),
-            ));
-        }
-        let mut sum = Sum::new(self.optimizer.parameters());
-        gradients.iter().try_for_each(|part| sum.add(part))?;
-        self.update(model, sum)
+        let mut sum = self.gradient_sum();
+        gradients.iter().try_for_each(|part| sum.add(part.loss, &part.values))?;
+        let step = self.update(sum)?;
+        self.evaluated(model, step)
     }
 
-    fn update(&mut self, model: &dyn CausalLm, Sum { loss, values: sum }: Sum) -> Result<Step> {
+    /// Updates the variables by the sum of a step's gradients; a held-out loss is left to [`Self::evaluated`].
+    ///
+    /// # Errors
+    /// `config` if it is not the sum of all sequences of a step of this run; see also [`Self::step`].
+    pub fn update(&mut self, GradientSum { loss, values: sum, sequences }: GradientSum) -> Result<Step> {
+        if (sequences, sum.len()) != (self.config.sequences(), self.optimizer.parameters()) {
+            let of = |sequences, numbers| format!("those of {sequences} sequences, {numbers} numbers each");
+            let expected = of(self.config.sequences(), self.optimizer.parameters());
+            return Err(Error::config("gradients", expected, of(sequences, sum.len())));
+        }
         let grad_norm = kernel::sum_of_squares(&sum).sqrt();
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(self.diverged(loss)?);
@@ -326,18 +210,42 @@ impl Trainer {
         if !finite {
             return Err(self.diverged(f64::NAN)?);
         }
-        let step = self.steps_done();
-        let due = self.config.evaluate_every > 0
-            && (step.is_multiple_of(self.config.evaluate_every) || step == self.config.steps);
         Ok(Step {
-            step,
+            step: self.steps_done(),
             loss,
-            held_out_loss: if due { self.evaluate(model)? } else { None },
+            held_out_loss: None,
             learning_rate,
             grad_norm,
             tokens: self.config.sequences() * self.config.block_size,
             done: self.is_done(),
         })
+    }
+
+    /// The step with its held-out loss, where one is due.
+    fn evaluated(&self, model: &dyn CausalLm, step: Step) -> Result<Step> {
+        let held_out_loss = if self.is_evaluated(step.step) { self.evaluate(model)? } else { None };
+        Ok(Step { held_out_loss, ..step })
+    }
+
+    /// Whether a held-out loss is due after step `step`, counted from 1.
+    pub fn is_evaluated(&self, step: usize) -> bool {
+        let TrainConfig { evaluate_every: every, steps, .. } = self.config;
+        every > 0 && (step.is_multiple_of(every) || step == steps)
+    }
+
+    /// Puts the run of a worker among several where another one's stands: its step and its values, which are all that
+    /// gradients depend on. The moments stay what they were.
+    ///
+    /// # Errors
+    /// `config` if the values are not as many as the run has parameters.
+    pub fn follow(&mut self, step: usize, values: &[f32]) -> Result<()> {
+        let parameters = self.optimizer.parameters();
+        if values.len() != parameters {
+            return Err(Error::config("values", format!("{parameters} numbers"), values.len()));
+        }
+        self.optimizer.set_values(values)?;
+        self.optimizer.step = step;
+        Ok(())
     }
 
     /// The learning rate of the next step.
@@ -368,8 +276,24 @@ impl Trainer {
     /// # Errors
     /// `tensor`, on a defect of ours.
     pub fn evaluate(&self, model: &dyn CausalLm) -> Result<Option<f64>> {
-        let windows = self.data.held_out_windows(self.config.block_size, self.config.evaluation_windows);
-        mean_loss(model, &windows)
+        mean_loss(model, &self.held_out_windows())
+    }
+
+    /// The windows that a held-out loss is the mean of.
+    pub fn held_out_windows(&self) -> Vec<&[u32]> {
+        self.data.held_out_windows(self.config.block_size, self.config.evaluation_windows)
+    }
+
+    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give [`Self::evaluate`].
+    ///
+    /// # Errors
+    /// See [`mean_loss`]; `config` for a window that there is not.
+    pub fn held_out_losses(&self, model: &dyn CausalLm, windows: Range<usize>) -> Result<Vec<f64>> {
+        let all = self.held_out_windows();
+        let some = all.get(windows.clone());
+        let some =
+            some.ok_or_else(|| Error::config("windows", format!("0 to {}", all.len()), format!("{windows:?}")))?;
+        some.iter().map(|window| window_loss(model, window, targets(&all))).collect()
     }
 }
 
@@ -379,12 +303,21 @@ impl Trainer {
 /// # Errors
 /// `too-long`; `tensor` for an id outside the vocabulary.
 pub fn mean_loss(model: &dyn CausalLm, windows: &[&[u32]]) -> Result<Option<f64>> {
-    let tokens: usize = windows.iter().map(|window| window.len().saturating_sub(1)).sum();
+    let tokens = targets(windows);
     let mut sum = 0.;
     for window in windows {
-        sum += f64::from(sequence_loss(model, window, tokens, &mut Pass::default())?.to_scalar::<f32>()?);
+        sum += window_loss(model, window, tokens)?;
     }
     Ok((tokens > 0).then_some(sum))
+}
+
+fn targets(windows: &[&[u32]]) -> usize {
+    windows.iter().map(|window| window.len().saturating_sub(1)).sum()
+}
+
+/// What a window adds to a mean over `tokens` targets.
+fn window_loss(model: &dyn CausalLm, window: &[u32], tokens: usize) -> Result<f64> {
+    Ok(f64::from(sequence_loss(model, window, tokens, &mut Pass::default())?.to_scalar::<f32>()?))
 }
 
 /// The summed next-token loss of a window divided by `tokens`, a scalar.

@@ -1,7 +1,8 @@
 //! Options and results, by way of JSON: serde checks on one side what JavaScript gives on the other.
 
 use super::error::with_code;
-use js_sys::{Array, JSON, Uint32Array};
+use crate::train::Gradients;
+use js_sys::{Array, Float32Array, JSON, Object, Reflect, Uint32Array};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -18,6 +19,14 @@ pub fn options<T: DeserializeOwned + Default>(value: &JsValue) -> Result<T, JsVa
 pub fn object<T: Serialize>(value: &T) -> Result<JsValue, JsValue> {
     let json = serde_json::to_string(value).map_err(|e| with_code(&e.to_string(), "format"))?;
     JSON::parse(&json)
+}
+
+/// `{ loss: number, values: Float32Array }`, the values in a buffer of their own.
+pub fn gradients(part: &Gradients) -> Result<JsValue, JsValue> {
+    let object = Object::new();
+    Reflect::set(&object, &"loss".into(), &part.loss.into())?;
+    Reflect::set(&object, &"values".into(), &Float32Array::from(&part.values[..]))?;
+    Ok(object.into())
 }
 
 /// A text, or token ids as `Uint32Array` or array of numbers.

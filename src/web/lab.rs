@@ -1,11 +1,12 @@
 //! The class `Lab`, method for method that of [`crate::lab`].
 
-use super::convert::{input, object, options};
+use super::convert::{gradients, input, object, options};
 use super::error::to_js;
 use crate::lab;
 use crate::lora::LoraConfig;
 use crate::model::Qkv;
-use js_sys::{Float32Array, Object, Reflect, Uint8Array};
+use crate::train;
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
@@ -15,6 +16,18 @@ type Result<T> = std::result::Result<T, JsValue>;
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct LoadOptions {
     split_qkv: bool,
+}
+
+/// A step's gradients so far.
+#[wasm_bindgen]
+pub struct GradientSum(train::GradientSum);
+
+#[wasm_bindgen]
+impl GradientSum {
+    /// Adds the next sequence's part.
+    pub fn add(&mut self, loss: f64, values: &[f32]) -> Result<()> {
+        self.0.add(loss, values).map_err(to_js)
+    }
 }
 
 /// A model with its adapters, its run and its generation.
@@ -107,8 +120,45 @@ impl Lab {
         object(&self.0.begin_training(&input(text)?, options(config)?).map_err(to_js)?)
     }
 
-    pub fn step(&mut self) -> Result<JsValue> {
-        object(&self.0.step().map_err(to_js)?)
+    /// `{ run, step, sequences, heldOutWindows }`
+    pub fn position(&self) -> Result<JsValue> {
+        object(&self.0.position().map_err(to_js)?)
+    }
+
+    #[wasm_bindgen(js_name = gradientSum)]
+    pub fn gradient_sum(&self) -> Result<GradientSum> {
+        self.0.gradient_sum().map(GradientSum).map_err(to_js)
+    }
+
+    /// Adds the gradients of the sequences from `from` to before `to`, one after another.
+    #[wasm_bindgen(js_name = addGradients)]
+    pub fn add_gradients(&mut self, from: usize, to: usize, sum: &mut GradientSum) -> Result<()> {
+        self.0.add_gradients(from..to, &mut sum.0).map_err(to_js)
+    }
+
+    /// `{ loss: number, values: Float32Array }` for each of the sequences from `from` to before `to`.
+    pub fn gradients(&mut self, from: usize, to: usize) -> Result<Array> {
+        let parts = self.0.gradients(from..to).map_err(to_js)?;
+        parts.iter().map(|part| gradients(part)).collect()
+    }
+
+    /// The step by the sum of all its gradients, which is used up.
+    pub fn update(&mut self, sum: GradientSum) -> Result<JsValue> {
+        object(&self.0.update(sum.0).map_err(to_js)?)
+    }
+
+    /// What the held-out windows from `from` to before `to` add to the mean loss.
+    #[wasm_bindgen(js_name = heldOutLosses)]
+    pub fn held_out_losses(&mut self, from: usize, to: usize) -> Result<Vec<f64>> {
+        self.0.held_out_losses(from..to).map_err(to_js)
+    }
+
+    pub fn values(&self) -> Result<Vec<f32>> {
+        self.0.values().map_err(to_js)
+    }
+
+    pub fn follow(&mut self, step: usize, values: &[f32]) -> Result<()> {
+        self.0.follow(step, values).map_err(to_js)
     }
 
     /// `undefined` if nothing is held out.

@@ -21,3 +21,9 @@ fn start() {
 pub fn lanes() -> String {
     crate::kernel::LANES.into()
 }
+
+/// The compiled module, for further workers: it need not be compiled again.
+#[wasm_bindgen]
+pub fn module() -> JsValue {
+    wasm_bindgen::module()
+}

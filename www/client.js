@@ -121,6 +121,11 @@ export class Client {
     });
   }
 
+  /** Tell the worker something that has no answer. @param {import("./protocol.js").Notice} notice */
+  tell(notice) {
+    if (!this.#closed) this.#worker.postMessage(notice, buffers(notice));
+  }
+
   /**
    * End the worker; whatever is pending rejects with `error`, and so does every later request.
    * @param {LabError} error

@@ -8,6 +8,7 @@
  */
 
 import { Client, blobWorker } from "./client.js";
+import { Pool, howMany } from "./pool.js";
 import { CODES, LabError } from "./protocol.js";
 import { BROWSERS, hasSimd } from "./simd.js";
 
@@ -32,10 +33,12 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").Step} Step */
 /** @typedef {import("./types.js").TrainOptions} TrainOptions */
 /** @typedef {{ signal?: AbortSignal }} Abortable */
+/** @typedef {[string | ModelFiles, ModelOptions, { fast: boolean, helpers: boolean }]} LoadArguments helpers: there may be some later */
 
 /**
  * @typedef {object} LoadOptions
  * @property {string | URL | ModelFiles} model the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files
+ * @property {number} [workers] that compute gradients, at most; one for each core but one, 1 to 8, unless told otherwise. The adapter is the same bit for bit
  * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(error: LabError) => void} [onRestart] the worker died and another was started in the last saved state
@@ -47,9 +50,11 @@ export { CODES, LabError } from "./protocol.js";
 export class LoraLab {
   /** @type {Client} */
   #client;
+  /** The leader's helpers. @type {Pool} */
+  #pool;
   /** Settles when the worker, after a death the next one, can be asked. @type {Promise<void>} */
   #ready = Promise.resolve();
-  /** What "load" is asked with, also of the next worker. @type {[string | ModelFiles, ModelOptions]} */
+  /** What "load" is asked with, also of the next worker. @type {LoadArguments} */
   #model;
   #createWorker;
   #onRestart;
@@ -64,15 +69,17 @@ export class LoraLab {
   info;
   /** The instruction set of the engine: "simd128", … @type {string} */
   lanes;
+  /** How many workers a step is spread over, if it has as many sequences. The first training starts them. @type {number} */
+  workers;
 
   /**
    * Use LoraLab.load().
    * @param {Client} client
    * @param {{ info: ModelInfo, lanes: string }} loaded
-   * @param {[string | ModelFiles, ModelOptions]} model
+   * @param {LoadArguments} model
    * @param {LoadOptions} options
    */
-  constructor(client, { info, lanes }, model, { createWorker = blobWorker, onRestart, saveEvery = 2000 }) {
+  constructor(client, { info, lanes }, model, { createWorker = blobWorker, onRestart, saveEvery = 2000, workers }) {
     this.#client = client;
     this.#model = model;
     this.#createWorker = createWorker;
@@ -80,6 +87,8 @@ export class LoraLab {
     this.#saveEvery = saveEvery;
     this.info = info;
     this.lanes = lanes;
+    this.workers = howMany(workers);
+    this.#pool = new Pool(client, createWorker);
     this.#watch(client);
   }
 
@@ -88,12 +97,13 @@ export class LoraLab {
    * @param {LoadOptions} options
    */
   static async load(options) {
-    const { onProgress, signal, createWorker = blobWorker, splitQkv = false } = options;
+    const { onProgress, signal, createWorker = blobWorker, splitQkv = false, workers } = options;
     signal?.throwIfAborted();
     if (!hasSimd()) {
       throw new LabError(CODES.noSimd, `expected WebAssembly SIMD, which this browser lacks; it came with ${BROWSERS}`);
     }
-    const model = /** @type {[string | ModelFiles, ModelOptions]} */ ([resolved(options.model), { splitQkv }]);
+    /** @type {LoadArguments} */
+    const model = [resolved(options.model), { splitQkv }, { fast: false, helpers: howMany(workers) > 1 }];
     const client = await Client.start(createWorker, signal);
     try {
       const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));
@@ -191,8 +201,10 @@ export class LoraLab {
    * @param {TrainOptions & Abortable} options
    * @returns {Promise<Corpus>}
    */
-  beginTraining({ text, ids = [], signal, ...config }) {
-    return this.#ask("beginTraining", [text ?? Uint32Array.from(ids), config], { save: "all", signal });
+  async beginTraining({ text, ids = [], signal, ...config }) {
+    const corpus = await this.#ask("beginTraining", [text ?? Uint32Array.from(ids), config], { save: "all", signal });
+    await this.#muster();
+    return corpus;
   }
 
   /**
@@ -206,6 +218,7 @@ export class LoraLab {
     const run = ++this.#run;
     signal?.throwIfAborted();
     if (options.text !== undefined || options.ids !== undefined) await this.beginTraining({ ...options, signal });
+    else await this.#muster();
     let savedAt = performance.now();
     let dirty = false;
     try {
@@ -311,15 +324,29 @@ export class LoraLab {
     return this.#ask("baseDigest", []);
   }
 
-  /** Bytes of the engine's memory. @returns {Promise<number>} */
+  /** Bytes of the engine's memory: the leader's, if there are several workers. @returns {Promise<number>} */
   memory() {
     return this.#ask("memory", []);
   }
 
-  /** End the worker. Whatever is pending rejects with the code "disposed". */
+  /** The same for each worker that runs, the leader's first. @returns {Promise<number[]>} */
+  memories() {
+    return this.#ask("memories", []);
+  }
+
+  /** End the workers. Whatever is pending rejects with the code "disposed". */
   async dispose() {
     this.#disposed = true;
-    this.#client.close(new LabError(CODES.disposed, "this lab was disposed of"));
+    const error = new LabError(CODES.disposed, "this lab was disposed of");
+    this.#client.close(error);
+    this.#pool.end(error);
+  }
+
+  /** See that there are as many helpers as the training can use. They start while it goes on. */
+  async #muster() {
+    if (this.workers === 1) return;
+    const { sequences } = await this.#ask("position", []);
+    this.#pool.grow(Math.min(this.workers, sequences) - 1);
   }
 
   /**
@@ -339,6 +366,7 @@ export class LoraLab {
   /** @param {Client} client */
   #watch(client) {
     client.onDeath = (error) => {
+      this.#pool.end(error);
       this.#ready = this.#restart(error);
       // Every later request waits for it and fails as it does; without one nobody would have listened.
       this.#ready.catch(() => {});
@@ -365,6 +393,7 @@ export class LoraLab {
         if (this.#disposed) return client.close(new LabError(CODES.disposed, "this lab was disposed of"));
         this.#saved = saved;
         this.#client = client;
+        this.#pool = new Pool(client, this.#createWorker);
         this.#watch(client);
         this.#onRestart?.(death);
         return;

@@ -4,10 +4,13 @@
  * A request has an id; every answer repeats it; exactly one "done" or "failed" closes it, and
  * before that any number of "progress" and "text" may come. { id, abort: true } asks the worker to
  * give a request up: the answer is still one "done" (it was too late) or one "failed" ("aborted").
+ *
+ * { join, port } and { leave } tell a leader of its helpers (crew.js). They overtake requests as an abort does, and have no answer.
  */
 
 /** @typedef {{ id: number, method: string, args: unknown[], save?: "all" | "run" }} Request */
 /** @typedef {{ id: number, abort: true }} Abort */
+/** @typedef {{ join: number, port: MessagePort } | { leave: number }} Notice */
 /** @typedef {{ id: number, event: "done", result: unknown, saved?: Partial<import("./types.js").Saved> }} Done */
 /** @typedef {{ id: number, event: "failed", code: string, message: string, fatal: boolean }} Failed */
 /** @typedef {{ id: number, event: "progress" | "text", data: unknown }} Note */
@@ -33,6 +36,7 @@ export class LabError extends Error {
 /** Codes that are JavaScript's, not the core's. */
 export const CODES = Object.freeze({
   aborted: "aborted", // inside the protocol only: the caller sees signal.reason
+  config: "config", // an option makes no sense; the core's own code for the same
   disposed: "disposed", // the lab was disposed of
   fetch: "fetch", // a file could not be fetched
   internal: "internal", // an error without a code: a mistake of ours
@@ -62,13 +66,14 @@ export function failed(id, error) {
 }
 
 /**
- * The buffers in a message, to be transferred instead of copied.
+ * The buffers and ports in a message, to be transferred instead of copied.
  * @param {unknown} value
- * @param {Set<ArrayBuffer>} [found]
- * @returns {ArrayBuffer[]}
+ * @param {Set<ArrayBuffer | MessagePort>} [found]
+ * @returns {(ArrayBuffer | MessagePort)[]}
  */
 export function buffers(value, found = new Set()) {
   if (ArrayBuffer.isView(value)) found.add(/** @type {ArrayBuffer} */ (value.buffer));
+  else if (value instanceof MessagePort) found.add(value);
   else if (Array.isArray(value)) value.forEach((item) => buffers(item, found));
   else if (value && typeof value === "object") Object.values(value).forEach((item) => buffers(item, found));
   return [...found];

@@ -74,6 +74,7 @@
  * @property {number} gradNorm
  * @property {number} tokens trained on in this step
  * @property {number} tokensPerSecond
+ * @property {number} workers that took part in it
  * @property {boolean} done
  */
 
@@ -130,7 +131,9 @@
 
 /** @typedef {{ splitQkv?: boolean }} ModelOptions splitQkv: query, key and value as three layers, as in the textbook, instead of the fused c_attn */
 
-/** @typedef {{ config: string, weights: Uint8Array, tokenizer?: string }} ModelFiles */
+/** @typedef {{ config: string, weights: Uint8Array<ArrayBuffer>, tokenizer?: string }} ModelFiles */
+
+/** @typedef {{ fast: boolean, module?: WebAssembly.Module }} EngineOptions fast: the build with relaxed SIMD; module: that build, compiled already */
 
 /**
  * What a new worker needs to be where the dead one was.
@@ -159,7 +162,14 @@
  * @property {(name?: string) => AdapterFiles} exportAdapter
  * @property {(name: string, safetensors: Uint8Array, config: string) => Plan} importAdapter
  * @property {(text: string | Uint32Array, config: Omit<TrainOptions, "text" | "ids">) => Corpus} beginTraining
- * @property {() => Step} step
+ * @property {() => { run: number, step: number, sequences: number, heldOutWindows: number }} position
+ * @property {() => GradientSum} gradientSum
+ * @property {(from: number, to: number, sum: GradientSum) => void} addGradients
+ * @property {(from: number, to: number) => GradientPart[]} gradients
+ * @property {(sum: GradientSum) => Omit<Step, "tokensPerSecond" | "workers">} update uses the sum up
+ * @property {(from: number, to: number) => Float64Array} heldOutLosses
+ * @property {() => Float32Array<ArrayBuffer>} values
+ * @property {(step: number, values: Float32Array) => void} follow
  * @property {() => number | undefined} evaluate
  * @property {() => boolean} isTraining
  * @property {() => Uint8Array} saveState
@@ -179,10 +189,15 @@
  * @property {() => void} free
  */
 
+/** @typedef {{ loss: number, values: Float32Array }} GradientPart one sequence's share of a step's loss and gradient */
+
+/** @typedef {{ add: (loss: number, values: Float32Array) => void }} GradientSum a step's gradients so far */
+
 /**
  * @typedef {object} Engine the wasm module once it is instantiated
  * @property {new (config: string, weights: Uint8Array, tokenizer: string | undefined, options: ModelOptions) => WasmLab} Lab
  * @property {() => string} lanes
+ * @property {() => WebAssembly.Module} module
  */
 
 export {};

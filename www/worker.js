@@ -3,11 +3,13 @@
  * Only an abort overtakes. Nothing blocks longer than one call into wasm: one step, one token, one evaluation.
  */
 
+import { Crew, help } from "./crew.js";
 import { fetchBytes } from "./fetch.js";
 import { CODES, LabError, START, buffers, failed } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Request} Request */
 /** @typedef {import("./types.js").Engine} Engine */
+/** @typedef {import("./types.js").EngineOptions} EngineOptions */
 /** @typedef {import("./types.js").Saved} Saved */
 /** @typedef {import("./types.js").WasmLab} WasmLab */
 /** @typedef {{ signal: AbortSignal, note: (event: "progress" | "text", data: unknown) => void }} Context */
@@ -21,28 +23,29 @@ import { CODES, LabError, START, buffers, failed } from "./protocol.js";
 /** Methods that JavaScript calls as Rust has them: the arguments go in, the result comes out. */
 const PLAIN = /** @type {const} */ ([
   "plan", "attach", "adapters", "select", "setEnabled", "setStrength", "rename", "remove", "merge", "unmerge", "isMerged",
-  "exportAdapter", "importAdapter", "beginTraining", "evaluate", "isTraining", "saveState", "resume", "reset",
+  "exportAdapter", "importAdapter", "beginTraining", "position", "evaluate", "isTraining", "saveState", "resume", "reset",
   "deltas", "delta", "candidates", "loss", "logits", "encode", "decode", "baseDigest", "memory",
 ]);
 
-/** @returns {Promise<Engine>} */
-async function wasmEngine() {
+/** @param {EngineOptions} options @returns {Promise<Engine>} */
+async function wasmEngine({ module }) {
   const script = new URL("pkg/lora_lab.js", import.meta.url).href;
   const engine = await import(script);
-  await engine.default();
+  await engine.default(module && { module_or_path: module });
   return engine;
 }
 
 /**
  * Answer what arrives at `scope`.
  * @param {Scope} scope
- * @param {() => Promise<Engine>} [loadEngine]
+ * @param {(options: EngineOptions) => Promise<Engine>} [loadEngine]
  */
 export function serve(scope, loadEngine = wasmEngine) {
   /** @type {Map<number, AbortController>} */
   const open = new Map();
   let queue = Promise.resolve();
-  const handle = requestHandler(loadEngine);
+  const crew = new Crew();
+  const handle = requestHandler(loadEngine, crew);
 
   /** @param {Request} request @param {AbortController} controller */
   async function run(request, controller) {
@@ -62,6 +65,8 @@ export function serve(scope, loadEngine = wasmEngine) {
 
   scope.onmessage = ({ data }) => {
     if (data.abort) return open.get(data.id)?.abort();
+    if ("join" in data) return crew.join(data.join, data.port);
+    if ("leave" in data) return crew.leave(data.leave);
     const controller = new AbortController();
     open.set(data.id, controller);
     queue = queue.then(() => run(data, controller));
@@ -69,8 +74,8 @@ export function serve(scope, loadEngine = wasmEngine) {
   scope.postMessage({ id: START, event: "done", result: undefined }, []);
 }
 
-/** @param {() => Promise<Engine>} loadEngine */
-function requestHandler(loadEngine) {
+/** @param {(options: EngineOptions) => Promise<Engine>} loadEngine @param {Crew} crew */
+function requestHandler(loadEngine, crew) {
   /** @type {WasmLab | undefined} */
   let loaded;
   const lab = () => {
@@ -80,17 +85,23 @@ function requestHandler(loadEngine) {
 
   /** @type {Record<string, (args: any[], context: Context) => unknown>} */
   const methods = {
-    async load([model, options], { signal, note }) {
+    async load([model, options, { fast = false, helpers = false } = {}], { signal, note }) {
       note("progress", { phase: "engine", loaded: 0, total: undefined });
       // Neither waits for the other: compiling and downloading overlap.
-      const [engine, files] = await Promise.all([loadEngine(), modelFiles(model, signal, note)]);
+      const [engine, files] = await Promise.all([loadEngine({ fast }), modelFiles(model, signal, note)]);
       signal.throwIfAborted();
       const fresh = new engine.Lab(files.config, files.weights, files.tokenizer, options);
       loaded?.free();
       loaded = fresh;
+      if (helpers) {
+        const { config, weights, tokenizer } = files;
+        crew.equipment = { config, weights: new Blob([weights]), tokenizer, options, engine: { fast, module: engine.module() } };
+      }
       return { info: fresh.info(), lanes: engine.lanes() };
     },
-    step: () => timedStep(lab()),
+    help: ([port]) => help(port, loadEngine),
+    step: () => timedStep(lab(), crew),
+    memories: () => [lab().memory(), ...crew.memories()],
     generate: ([prompt, options], context) => generate(lab(), prompt, options, context),
     restore: ([saved]) => restore(lab(), saved),
     save: () => undefined, // what is saved goes with the answer, as with every request that says `save`
@@ -124,15 +135,15 @@ async function modelFiles(model, signal, note) {
   const text = new TextDecoder();
   return {
     config: text.decode(config),
-    weights: /** @type {Uint8Array} */ (weights),
+    weights: /** @type {Uint8Array<ArrayBuffer>} */ (weights),
     tokenizer: tokenizer && text.decode(tokenizer),
   };
 }
 
-/** One optimizer step, and how fast it was: the core has no clock. @param {WasmLab} lab */
-function timedStep(lab) {
+/** One optimizer step, and how fast it was: the core has no clock. @param {WasmLab} lab @param {Crew} crew */
+async function timedStep(lab, crew) {
   const start = performance.now();
-  const step = lab.step();
+  const step = await crew.step(lab);
   // The clock may be clamped to whole milliseconds.
   const seconds = Math.max(performance.now() - start, 1) / 1000;
   return { ...step, tokensPerSecond: step.tokens / seconds };

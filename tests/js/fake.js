@@ -6,6 +6,17 @@ export const TRAP = "trap"; // as a prompt or a text: the engine traps, as after
 
 const coded = (code, message) => Object.assign(new Error(message), { code });
 
+/** Gradients are numbers whose sum tells in which order they were added. */
+class FakeSum {
+  values = [0];
+  count = 0;
+  add(loss, values) {
+    if (values.length !== 1) throw coded("config", "expected 1 number");
+    this.values = [this.values[0] / 3 + values[0]];
+    this.count += 1;
+  }
+}
+
 /** Its one adapter weight counts the steps taken; its text is the prompt's letters, one token each. */
 export class FakeLab {
   constructor(config, weights, tokenizer) {
@@ -58,18 +69,34 @@ export class FakeLab {
     this.active = name;
     return this.plan({});
   }
-  beginTraining(text, { steps = 200 }) {
-    this.run = { step: 0, steps, text: typeof text === "string" ? text : text.join(" ") };
+  beginTraining(text, { steps = 200, batchSize = 4 }) {
+    this.run = { step: 0, steps, batchSize, trace: 0, text: typeof text === "string" ? text : text.join(" ") };
+    this.runs = (this.runs ?? 0) + 1;
     return { tokens: this.run.text.length, trainTokens: 1, heldOutTokens: 1 };
   }
-  step() {
+  position() {
     if (!this.run) throw coded("not-training", "expected beginTraining first");
+    return { run: this.runs, step: this.run.step, sequences: this.run.batchSize, heldOutWindows: this.run.step % 2 ? 3 : 0 };
+  }
+  gradientSum() { return new FakeSum(); }
+  gradients(from, to) {
     if (this.run.text === TRAP && this.run.step === 2) throw new WebAssembly.RuntimeError("unreachable");
+    return Array.from({ length: to - from }, (_, i) => ({ loss: 1, values: Float32Array.of(Math.sin(from + i + this.run.step + this.run.trace)) }));
+  }
+  addGradients(from, to, sum) {
+    for (const { loss, values } of this.gradients(from, to)) sum.add(loss, values);
+  }
+  update(sum) {
+    if (sum.count !== this.run.batchSize) throw coded("config", `gradients: expected ${this.run.batchSize}, got ${sum.count}`);
     this.run.step += 1;
+    this.run.trace = Math.fround(sum.values[0]);
     this.all.get(this.active).value = this.run.step;
     const done = this.run.step === this.run.steps;
     return { step: this.run.step, loss: 1 / this.run.step, learningRate: 0.1, gradNorm: 1, tokens: 512, done };
   }
+  heldOutLosses(from, to) { return Float64Array.from({ length: to - from }, (_, i) => Math.cos(from + i + this.run.trace)); }
+  values() { return Float32Array.of(this.run.trace); }
+  follow(step, [trace]) { Object.assign(this.run, { step, trace }); }
   evaluate() { return 1; }
   isTraining() { return this.run !== undefined; }
   saveState() { return new TextEncoder().encode(JSON.stringify({ ...this.run, active: this.active })); }
@@ -78,6 +105,7 @@ export class FakeLab {
     // As a poisoned state would: only the run without it can be restored.
     if (run.text === "poison") throw new WebAssembly.RuntimeError("unreachable");
     this.run = run;
+    this.runs = (this.runs ?? 0) + 1;
     this.all.set(active, { value: run.step });
     this.active = active;
     return { step: run.step, steps: run.steps };
@@ -104,7 +132,7 @@ export class FakeLab {
   free() {}
 }
 
-export const fakeEngine = async () => ({ Lab: FakeLab, lanes: () => "fake" });
+export const fakeEngine = async () => ({ Lab: FakeLab, lanes: () => "fake", module: () => undefined });
 
 /** What createWorker makes: a worker in this thread, and how often it was asked. */
 export function workers(loadEngine = fakeEngine) {

@@ -5,7 +5,7 @@ import { FakeLab, MODEL, TRAP, workers } from "./fake.js";
 
 async function loaded(options = {}) {
   const { made, createWorker } = workers();
-  const lab = await LoraLab.load({ model: MODEL, createWorker, ...options });
+  const lab = await LoraLab.load({ model: MODEL, createWorker, workers: 1, ...options });
   return { lab, made };
 }
 

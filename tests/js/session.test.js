@@ -13,7 +13,7 @@ async function opened(settings = {}) {
     {
       model: "unused",
       sampleText: async (id) => `the text of ${id}`,
-      load: (options) => LoraLab.load({ ...options, model: MODEL, createWorker, saveEvery: -1 }),
+      load: (options) => LoraLab.load({ ...options, model: MODEL, createWorker, workers: 1, saveEvery: -1 }),
     },
     (_state, event) => events.push(event),
   );

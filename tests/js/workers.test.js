@@ -1,0 +1,86 @@
+// The real engine in several threads: the adapter is the same bit for bit, however many there are and whatever happens to them.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { LoraLab } from "../../www/lora-lab.js";
+import { threads, tinyFiles } from "./threads.js";
+
+/** Labs with one, two and three workers, and their threads. */
+let labs, text;
+
+before(async () => {
+  const model = await tinyFiles();
+  text = String(await readFile(new URL("../../www/samples/pirate.txt", import.meta.url)));
+  const load = async (workers) => {
+    const { made, createWorker } = threads();
+    return { lab: await LoraLab.load({ model, createWorker, workers }), workers, made };
+  };
+  labs = await Promise.all([1, 2, 3].map(load));
+});
+
+after(() => Promise.all((labs ?? []).map(({ lab }) => lab.dispose())));
+
+const SMALL = { steps: 4, batchSize: 4, accumulation: 1, blockSize: 24, evaluateEvery: 2, evaluationWindows: 5, heldOut: 0.2, warmupSteps: 1, learningRate: 0.01, seed: 3 };
+
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+/** Of the tensors of a safetensors file: the order of what stands before them is not fixed. */
+const digest = (file) => sha256(file.subarray(8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))));
+
+/** A whole training of a fresh adapter; `during` is called after each step. */
+async function run({ lab, workers, made }, options, { lora = {}, during } = {}) {
+  const settings = { ...SMALL, ...options };
+  await lab.attach({ rank: 4, seed: 7, ...lora });
+  await lab.beginTraining({ text, ...settings });
+  // All helpers are there before the first step: one is counted when it is ready.
+  const wanted = Math.min(workers, settings.batchSize * settings.accumulation);
+  while ((await lab.memories()).length < wanted) await new Promise((resolve) => setTimeout(resolve, 10));
+  const steps = [];
+  let most = 0;
+  for await (const { tokensPerSecond, workers, ...step } of lab.train()) {
+    assert.ok(tokensPerSecond > 0);
+    most = Math.max(most, workers);
+    steps.push(step);
+    await during?.(step.step, made);
+  }
+  assert.equal(most, wanted, "so many took part");
+  const { safetensors } = await lab.exportAdapter();
+  const results = { steps, adapter: sha256(safetensors), state: digest(await lab.saveState()) };
+  await lab.remove("default");
+  return results;
+}
+
+const CASES = {
+  "a batch of 4": {},
+  "a batch of 5, which neither two nor three divide": { batchSize: 5 },
+  "dropout and accumulation": { batchSize: 2, accumulation: 2, lora: { dropout: 0.2 } },
+  "more workers than sequences": { batchSize: 2 },
+};
+
+for (const [name, { lora, ...options }] of Object.entries(CASES)) {
+  test(`one, two and three workers train the same adapter bit for bit: ${name}`, { timeout: 120_000 }, async () => {
+    const [expected, ...others] = [await run(labs[0], options, { lora }), await run(labs[1], options, { lora }), await run(labs[2], options, { lora })];
+    assert.equal(expected.steps.length, SMALL.steps);
+    assert.equal(expected.steps.filter(({ heldOutLoss }) => heldOutLoss > 0).length, 2);
+    for (const results of others) assert.deepEqual(results, expected);
+  });
+}
+
+test("a thread that ends in the middle of a step is replaced, and the adapter is the same bit for bit", { timeout: 120_000 }, async () => {
+  const options = { steps: 6, batchSize: 6, blockSize: 48 };
+  const before = labs[2].made.length;
+  const during = (step, made) => {
+    // Not awaited: they end while the next step is under way.
+    if (step === 2) setTimeout(() => made[1].thread.terminate(), 20);
+    if (step === 4) setTimeout(() => made[2].thread.terminate(), 20);
+  };
+  assert.deepEqual(await run(labs[2], options, { during }), await run(labs[0], options));
+  assert.equal(labs[2].made.length, before + 2, "two in their places");
+});
+
+test("each worker has its memory, and the helpers' is less than the leader's and half as much again", async (t) => {
+  const memories = await labs[2].lab.memories();
+  t.diagnostic(`${memories.map((bytes) => (bytes / 1e6).toFixed(1)).join(" + ")} MB`);
+  assert.equal(memories[0], await labs[2].lab.memory());
+  for (const bytes of memories) assert.ok(bytes > 4 * labs[2].lab.info.parameters && bytes < 1.5 * memories[0], `${bytes}`);
+});

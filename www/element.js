@@ -1,77 +1,139 @@
 /**
  * `<lora-lab model="models/tiny/">`: the whole laboratory in one element.
  *
- * Attributes: `model` (the folder of the base), `samples` (the folder of the texts), `link` (keep the settings in the page's
- * address), `lang` (en or hi; else that of the nearest element around it). Events: lora-ready, lora-step, lora-done, lora-failed. One state, one reducer, one render for each frame.
+ * Attributes and their properties are in attributes.js. Events: lora-ready, lora-step, lora-done, lora-failed. Until the element
+ * is in view, or with `start="click"` until it is clicked, nothing is downloaded. One state, one reducer, one render for each frame.
  */
 
-import { vendor } from "./chart.js";
+import { AttributeElement } from "./attributes.js";
 import { fetchBytes } from "./fetch.js";
 import { fromHash, toHash } from "./hash.js";
-import { language, wordsIn } from "./i18n.js";
+import { language } from "./i18n.js";
+import { CODES, LabError, LoraLab } from "./lora-lab.js";
 import { Session } from "./session.js";
+import { DEFAULTS, FIELDS } from "./settings.js";
+import { Stage } from "./stage.js";
 import { isIdle } from "./state.js";
-import base from "./styles/base.js";
-import chapters from "./styles/chapters.js";
-import { theme } from "./styles/theme.js";
-import { chapterView } from "./view/chapter.js";
-import { CHAPTERS } from "./view/chapters.js";
-import { compareView } from "./view/compare.js";
-import { problemBox } from "./view/controls.js";
-import { dataView } from "./view/data.js";
-import { h, show, text, variable } from "./view/dom.js";
-import { trainView } from "./view/train.js";
 
+/** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./state.js").Event} Event */
+/** @typedef {import("./state.js").Place} Place */
 /** @typedef {import("./state.js").State} State */
-/** @typedef {import("./view/part.js").Part} Part */
+/** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 
 const SAMPLES = ["pirate", "robot", "recipes", "names"];
 
-export class LoraLabElement extends HTMLElement {
+export class LoraLabElement extends AttributeElement {
+  /**
+   * How every element of the page makes its workers, where their scripts cannot be found by themselves: in a bundle, say.
+   * @type {import("./lora-lab.js").LoadOptions["createWorker"]}
+   */
+  static createWorker;
+
   /** @type {Session | undefined} */
   #session;
-  /** @type {Part[]} */
-  #parts = [];
-  #frame = 0;
+  /** Settles when the model has told its first story, or could not be loaded. @type {Promise<void> | undefined} */
+  #opening;
+  #stage = new Stage(this);
   #ended = new AbortController();
-  /** The language in which the parts are, or are about to be. @type {import("./i18n.js").Language | undefined} */
-  #lang;
-
-  static observedAttributes = ["lang"];
-
-  attributeChangedCallback() {
-    if (this.#session?.state.settings.lang !== this.#around()) this.#session?.set({ lang: this.#around() });
-  }
+  /** Begun once, it begins by itself when it is put back. */
+  #wanted = false;
+  /** Attributes that have changed in this turn. @type {Set<string>} */
+  #changing = new Set();
 
   connectedCallback() {
+    this.upgradeProperties();
     this.#ended = new AbortController();
     const { signal } = this.#ended;
-    const session = new Session(
-      { model: this.#url("model", "models/tiny/"), sampleText: (id) => this.#sample(id) },
-      (state, event) => this.#changed(state, event),
-    );
-    this.#session = session;
-    const linked = this.hasAttribute("link") ? fromHash(location.hash) : {};
-    session.set({ lang: this.#around(), ...linked });
-    if (this.hasAttribute("link")) {
-      addEventListener("hashchange", () => this.#follow(), { signal });
-    }
+    addEventListener("hashchange", () => this.#followLink(), { signal });
     // The canvas does not follow style sheets by itself.
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#restyle(), { signal });
-    // The worker starts while the page is being built.
-    session.open().then(() => {
-      if (session.state.info && !signal.aborted) this.#tell("lora-ready", session.state.info);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#stage.restyle(), { signal });
+    const sight = new IntersectionObserver((entries) => {
+      if (this.start === "visible" && entries.some(({ isIntersecting }) => isIntersecting)) this.#begin();
     });
+    sight.observe(this);
+    signal.addEventListener("abort", () => sight.disconnect());
+    if (this.#wanted) this.#begin();
+    else this.#show();
   }
 
   disconnectedCallback() {
     this.#ended.abort();
-    this.#lang = undefined;
-    cancelAnimationFrame(this.#frame);
-    for (const part of this.#parts.splice(0)) part.end?.();
-    this.#session?.close();
-    this.#session = undefined;
+    this.#end();
+  }
+
+  /** @param {string} name @param {string | null} before @param {string | null} now */
+  attributeChangedCallback(name, before, now) {
+    if (before === now || !this.isConnected || name === "start") return;
+    if (name === "theme") return this.#stage.restyle();
+    if (name === "view") return this.#show();
+    if (name === "lang") return this.#session ? this.#speakAround(this.#session) : this.#show();
+    if (name === "model" || name === "samples" || name === "adapter") return this.#restart();
+    if (!this.#session) return;
+    // Several may change in one go; they make one change of the settings.
+    if (!this.#changing.size) queueMicrotask(() => this.#take());
+    this.#changing.add(name);
+  }
+
+  /** Load the model, in view or not. Settles when the base has told its first story. */
+  async open() {
+    if (!this.isConnected) throw new LabError("not-connected", "expected <lora-lab> to be in a page before it is used");
+    this.#begin();
+    await this.#opening;
+    const { problem, phase } = this.#session?.state ?? {};
+    if (phase === "broken") throw new LabError(problem?.code ?? CODES.internal, problem?.message ?? "the model could not be loaded");
+  }
+
+  /** Train to the last step, or until pause(). @returns {Promise<{ step: number, heldOut: number } | undefined>} */
+  train() {
+    return this.#act("train", async (session) => {
+      await session.train();
+      const { run } = session.state;
+      return run && { step: run.step, heldOut: run.heldOut };
+    });
+  }
+
+  /** Acts before the next step; train() goes on from there. */
+  pause() {
+    this.#session?.pause();
+  }
+
+  /** One single step. */
+  step() {
+    return this.#act("train", (session) => session.step());
+  }
+
+  /** Remove the adapter. */
+  reset() {
+    return this.#act("train", (session) => session.reset());
+  }
+
+  /** Both texts of a prompt, or of the one that stands there. @param {string} [prompt] @returns {Promise<{ before: string, after: string }>} */
+  async compare(prompt) {
+    const session = await this.#opened();
+    if (prompt !== undefined) session.set({ prompt });
+    await this.#watched(session, "compare", () => session.compare());
+    return { before: session.state.before.text, after: session.state.after.text };
+  }
+
+  /** Continue a prompt, as LoraLab.generate() does. @type {LoraLab["generate"]} */
+  async generate(prompt, options) {
+    return (await this.#engine()).generate(prompt, options);
+  }
+
+  /** PEFT's two files. @returns {Promise<AdapterFiles>} */
+  async exportAdapter() {
+    return (await this.#engine()).exportAdapter();
+  }
+
+  /** Put an adapter in the place of the one there is. @param {AdapterFiles} files */
+  importAdapter(files) {
+    return this.#act("adapter", (session) => session.loadAdapter(async () => files));
+  }
+
+  /** Train on a text of one's own. @param {string} text @param {string} [name] */
+  useText(text, name) {
+    return this.#act("data", async (session) => session.useText(text, name));
   }
 
   /** The engine, for whoever wants more than the buttons give. */
@@ -84,15 +146,88 @@ export class LoraLabElement extends HTMLElement {
     return this.#session?.state;
   }
 
-  /** In the language of the settings. One that cannot be fetched leaves the page in the one it has. */
+  async #opened() {
+    await this.open();
+    if (!this.#session) throw new LabError(CODES.disposed, "<lora-lab> was taken out of the page");
+    return this.#session;
+  }
+
+  async #engine() {
+    const { lab } = await this.#opened();
+    if (!lab) throw new LabError(CODES.notLoaded, "expected a loaded model");
+    return lab;
+  }
+
+  /** @template T @param {Place} place @param {(session: Session) => Promise<T>} action */
+  async #act(place, action) {
+    const session = await this.#opened();
+    if (!isIdle(session.state)) throw new LabError("busy", `expected the lab to be at rest, it is ${session.state.phase}`);
+    return this.#watched(session, place, () => action(session));
+  }
+
+  /** What the page tells its reader, a caller is told by a rejection. @template T @param {Session} session @param {Place} place @param {() => Promise<T>} action */
+  async #watched(session, place, action) {
+    const before = session.state.problem;
+    const result = await action();
+    const { problem } = session.state;
+    if (problem && problem !== before && problem.place === place) throw new LabError(problem.code, problem.message);
+    return result;
+  }
+
+  /** From the poster to the model, once. */
+  #begin() {
+    if (this.#session) return;
+    this.#wanted = true;
+    const { createWorker } = LoraLabElement;
+    const session = new Session(
+      {
+        model: this.#url("model", "models/tiny/"),
+        sampleText: (id) => this.#sample(id),
+        load: (options) => LoraLab.load({ ...options, createWorker }),
+      },
+      (state, event) => this.#changed(state, event),
+    );
+    this.#session = session;
+    session.set({ lang: this.#around(), ...this.attributeSettings(), ...(this.link ? fromHash(location.hash) : {}) });
+    // The worker starts while the page is being built.
+    this.#opening = this.#open(session);
+    this.#show();
+  }
+
+  /** @param {Session} session */
+  async #open(session) {
+    await session.open();
+    const { info } = session.state;
+    if (!info || session !== this.#session) return;
+    if (this.adapter !== null) await session.loadAdapter(() => this.#adapterFiles());
+    if (session !== this.#session) return;
+    this.#tell("lora-ready", info);
+    // This view has no button for it, and nothing to compare without.
+    if (this.view === "compare" && this.adapter === null) session.train();
+  }
+
+  #end() {
+    this.#stage.clear();
+    this.#session?.close();
+    this.#session = undefined;
+    this.#opening = undefined;
+  }
+
+  /** Another model, other texts: all anew. */
+  #restart() {
+    const begun = this.#session !== undefined;
+    this.#end();
+    if (begun) this.#begin();
+  }
+
+  /** In the language of the settings. */
   #speak() {
-    const session = this.#session;
-    if (!session || session.state.settings.lang === this.#lang) return;
-    const before = this.#lang;
-    this.#build(session, this.#ended.signal).catch((error) => {
-      this.#lang = before;
-      session.dispatch({ type: "failed", problem: { place: "page", code: "fetch", message: String(error) } });
-    });
+    if (this.#session && this.#session.state.settings.lang !== this.#stage.lang) this.#show();
+  }
+
+  /** @param {Session} session */
+  #speakAround(session) {
+    if (session.state.settings.lang !== this.#around()) session.set({ lang: this.#around() });
   }
 
   /** The language that the nearest attribute says. */
@@ -100,108 +235,25 @@ export class LoraLabElement extends HTMLElement {
     return language(this.closest("[lang]")?.getAttribute("lang"));
   }
 
-  /**
-   * All parts in the language of the settings. The first time they are seen as they come; in another language they are put in
-   * place of the old ones when all are there, so that nothing jumps.
-   * @param {Session} session
-   * @param {AbortSignal} signal
-   */
-  async #build(session, signal) {
-    const { lang } = session.state.settings;
-    this.#lang = lang;
-    const isWanted = () => !signal.aborted && this.#lang === lang;
-    const words = await wordsIn(lang);
-    if (!isWanted()) return;
-    const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    const isFirst = !this.#parts.length;
-    if (isFirst) {
-      root.adoptedStyleSheets = [theme, base, chapters];
-      root.replaceChildren(h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") }));
-      this.lang = lang;
-      return this.#addParts({ words, session }, root, this.#parts, isWanted);
-    }
-    /** @type {Part[]} */
-    const parts = [];
-    const fragment = document.createDocumentFragment();
-    const isWhole = await this.#addParts({ words, session }, fragment, parts, isWanted);
-    const leaving = isWhole ? this.#parts.splice(0) : parts;
-    for (const part of leaving) part.end?.();
-    if (!isWhole) return;
-    const kept = [...root.children].filter((child) => child instanceof HTMLLinkElement);
-    root.replaceChildren(...kept, fragment);
-    this.lang = lang;
-    this.#parts.push(...parts);
-    this.#render();
+  #show() {
+    const session = this.#session;
+    const lang = session?.state.settings.lang ?? this.#around();
+    const scene = { lang, view: this.view, samples: this.#samples(), session, begin: () => this.#begin() };
+    this.#stage.show(scene).catch((error) => {
+      session?.dispatch({ type: "failed", problem: { place: "page", code: CODES.fetch, message: String(error) } });
+    });
   }
-
-  /** A part's own sheet, once. @param {CSSStyleSheet | undefined} sheet */
-  #adopt(sheet) {
-    const { adoptedStyleSheets } = /** @type {ShadowRoot} */ (this.shadowRoot);
-    if (sheet && !adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
-  }
-
-  /**
-   * Part by part, each in a task of its own: all at once would keep a slow phone from answering.
-   * @param {import("./view/part.js").Context} context
-   * @param {ParentNode} root
-   * @param {Part[]} parts to which they are added
-   * @param {() => boolean} isWanted whether to go on
-   * @returns {Promise<boolean>} whether all are there
-   */
-  async #addParts(context, root, parts, isWanted) {
-    const { t } = context.words;
-    const steps = h("div", { class: "steps" });
-    const adopt = (/** @type {CSSStyleSheet | undefined} */ sheet) => this.#adopt(sheet);
-    /** @param {Part} part @param {ParentNode} parent */
-    const add = async (part, parent) => {
-      parts.push(part);
-      adopt(part.sheet);
-      parent.append(part.root);
-      part.render(context.session.state);
-      await new Promise((resolve) => setTimeout(resolve));
-      return isWanted();
-    };
-    /** @param {string} name @param {Part} part */
-    const step = (name, part) => {
-      const number = h("span", { class: "number", "aria-hidden": "true" }, String(steps.childElementCount + 1));
-      part.root.prepend(h("header", {}, number, h("h2", {}, t(`${name}.heading`)), h("p", { class: "muted" }, t(`${name}.hint`))));
-      return add(part, steps);
-    };
-    if (!(await add(statusPart(context), root))) return false;
-    root.append(steps);
-    if (!(await step("data", dataView(context, SAMPLES)))) return false;
-    const train = trainView(context, () => this.#look());
-    this.#restyle = train.restyle;
-    if (!(await step("train", train))) return false;
-    if (!(await step("compare", compareView(context)))) return false;
-    let group = "";
-    for (const chapter of CHAPTERS) {
-      if (chapter.under && chapter.under !== group) root.append(h("h2", { class: "under" }, t(`${chapter.under}.heading`)));
-      group = chapter.under ?? "";
-      if (!(await add(chapterView(chapter, context, adopt), root))) return false;
-    }
-    return true;
-  }
-
-  #restyle = () => {};
 
   /** @param {State} state @param {Event} event */
   #changed(state, event) {
     if (event.type === "settings") {
-      if (this.hasAttribute("link")) this.#keepLink();
+      if (this.link) this.#keepLink();
       this.#speak();
     }
     if (event.type === "step") this.#tell("lora-step", event.step);
     if (event.type === "finished") this.#tell("lora-done", { heldOut: state.run?.heldOut });
     if (event.type === "failed") this.#tell("lora-failed", event.problem);
-    // Many events may come within one frame; it is drawn once.
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#render());
-  }
-
-  #render() {
-    this.#frame = 0;
-    const state = this.#session?.state;
-    if (state) for (const part of this.#parts) part.render(state);
+    this.#stage.draw();
   }
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -217,10 +269,26 @@ export class LoraLabElement extends HTMLElement {
   }
 
   /** Another link was pasted into the same page. */
-  async #follow() {
+  #followLink() {
     const session = this.#session;
-    if (!session || !isIdle(session.state) || location.hash === toHash(session.state.settings)) return;
-    session.set(fromHash(location.hash));
+    if (!this.link || !session || !isIdle(session.state) || location.hash === toHash(session.state.settings)) return;
+    return this.#follow(session, fromHash(location.hash));
+  }
+
+  /** Attributes have changed: those settings, and no others. */
+  #take() {
+    const names = new Set(this.#changing);
+    this.#changing.clear();
+    const session = this.#session;
+    if (!session) return;
+    const changed = Object.entries(FIELDS).filter(([, { key }]) => names.has(key));
+    const settings = { ...DEFAULTS, ...this.attributeSettings() };
+    return this.#follow(session, Object.fromEntries(changed.map(([name]) => [name, /** @type {any} */ (settings)[name]])));
+  }
+
+  /** @param {Session} session @param {Partial<Settings>} settings */
+  async #follow(session, settings) {
+    session.set(settings);
     await session.choose(session.state.settings.sample);
     await session.setStrength(session.state.settings.strength);
   }
@@ -230,6 +298,20 @@ export class LoraLabElement extends HTMLElement {
     const folder = this.#url("samples", "samples/");
     const bytes = await fetchBytes(new URL(`${id}.txt`, folder), { signal: this.#ended.signal });
     return new TextDecoder().decode(bytes);
+  }
+
+  /** The texts on offer: ours, or the one that the attribute names beside them. */
+  #samples() {
+    const { sample } = this;
+    return sample === "own" || SAMPLES.includes(sample) ? SAMPLES : [sample];
+  }
+
+  /** @returns {Promise<AdapterFiles>} */
+  async #adapterFiles() {
+    const folder = this.#url("adapter", "");
+    const file = (/** @type {string} */ name) => fetchBytes(new URL(name, folder), { signal: this.#ended.signal });
+    const [safetensors, config] = await Promise.all([file("adapter_model.safetensors"), file("adapter_config.json")]);
+    return { safetensors: /** @type {Uint8Array} */ (safetensors), config: new TextDecoder().decode(config) };
   }
 
   /** A folder: as the attribute says, seen from the page, or where these modules lie. @param {string} attribute @param {string} fallback */
@@ -243,38 +325,7 @@ export class LoraLabElement extends HTMLElement {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
-
-  /** @returns {import("./chart.js").Look} */
-  #look() {
-    const style = getComputedStyle(this);
-    const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-    return { text: value("--muted"), grid: value("--line"), quiet: value("--quiet"), accent: value("--accent"), font: value("--sans") || "sans-serif" };
-  }
 }
 
-/** What a screen reader is told, how far loading is, and what broke the whole page. @param {import("./view/part.js").Context} context @returns {Part} */
-function statusPart({ words, session }) {
-  const { t } = words;
-  const live = h("p", { class: "sr", "aria-live": "polite", role: "status" });
-  const loading = h("p", { class: "small muted" });
-  const bar = h("div", { class: "progress" }, h("span", {}));
-  const busy = h("div", { class: "loading" }, loading, bar);
-  const problem = problemBox("page", words, () => session.dispatch({ type: "dismissed" }));
-  return {
-    root: h("div", { class: "status" }, live, busy, problem.root),
-    render(state) {
-      const { key, values } = state.status;
-      const told = Object.entries(values).map(([name, value]) => [name, Number.isInteger(value) ? value : words.fixed(value, 2)]);
-      text(live, t(key, Object.fromEntries(told)));
-      show(busy, state.phase === "loading");
-      problem.render(state);
-      const { progress } = state;
-      variable(bar, "--share", progress?.total ? progress.loaded / progress.total : 0);
-      if (!progress || progress.phase === "engine") return text(loading, t("loading.engine"));
-      const loaded = words.bytes(progress.loaded);
-      text(loading, progress.total ? t("loading.of", { loaded, total: words.bytes(progress.total) }) : t("loading.weights", { loaded }));
-    },
-  };
-}
-
-customElements.define("lora-lab", LoraLabElement);
+// Where there is no page, on a server say, the element is imported but never made.
+globalThis.customElements?.define("lora-lab", LoraLabElement);

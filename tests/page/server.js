@@ -13,17 +13,24 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** @param {string} folder @param {{ path?: string, override?: (path: string) => string | undefined }} [options] */
-export async function serveFolder(folder, { path = "/some/where/", override } = {}) {
+/**
+ * @param {string} folder
+ * @param {object} [options]
+ * @param {string} [options.path] under which it lies
+ * @param {(path: string) => string | undefined} [options.override]
+ * @param {Record<string, string | Uint8Array>} [options.pages] contents of files that no folder holds
+ * @param {Record<string, string>} [options.headers] that go with every answer
+ */
+export async function serveFolder(folder, { path = "/some/where/", override, pages = {}, headers = {} } = {}) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     const inside = url.pathname.startsWith(path) ? normalize(url.pathname.slice(path.length)) : "..";
     if (inside.startsWith("..")) return response.writeHead(404).end();
-    const file = inside === "." || inside === "" ? "index.html" : inside;
+    const file = inside === "." || inside.endsWith("/") || inside === "" ? join(inside, "index.html") : inside;
     try {
-      const body = await readFile(override?.(file) ?? join(folder, file));
+      const body = Object.hasOwn(pages, file) ? Buffer.from(pages[file]) : await readFile(override?.(file) ?? join(folder, file));
       const type = TYPES[extname(file)] ?? "application/octet-stream";
-      response.writeHead(200, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-store" }).end(body);
+      response.writeHead(200, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-store", ...headers }).end(body);
     } catch {
       response.writeHead(404).end();
     }

@@ -31,6 +31,10 @@ export default {
   "loading.weights": "Loading the model, {loaded}",
   "loading.of": "Loading the model, {loaded} of {total}",
 
+  "poster.text": "A small language model that learns on your own device. A few megabytes are downloaded when you start.",
+  "poster.start": "Start",
+  "brief.loss": "Loss on unseen text: {before} → {now}",
+
   "data.heading": "Choose a text",
   "data.hint": "What shall it sound like?",
   "data.samples": "Text to learn from",

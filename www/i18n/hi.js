@@ -31,6 +31,10 @@ export default {
   "loading.weights": "मॉडल लोड हो रहा है, {loaded}",
   "loading.of": "मॉडल लोड हो रहा है, {total} में से {loaded}",
 
+  "poster.text": "एक छोटा लैंग्वेज मॉडल, जो आपके ही डिवाइस पर सीखता है। “शुरू करें” दबाने पर कुछ मेगाबाइट डाउनलोड होंगे।",
+  "poster.start": "शुरू करें",
+  "brief.loss": "अनदेखे टेक्स्ट पर लॉस: {before} → {now}",
+
   "data.heading": "टेक्स्ट चुनें",
   "data.hint": "मॉडल किस अंदाज़ में लिखे?",
   "data.samples": "सीखने के लिए टेक्स्ट",

@@ -14,10 +14,12 @@ const EXCERPT = 900;
 export function dataView({ words, session }, samples) {
   const { t } = words;
   const group = uniqueId();
+  /** A text that somebody else's page names has no words of ours. */
+  const called = (/** @type {string} */ id) => (words.has(`sample.${id}`) ? [t(`sample.${id}`), t(`sample.${id}.about`)] : [id, ""]);
   const radios = [...samples, "own"].map((id) => {
     const input = h("input", { type: "radio", name: group, value: id, change: () => session.choose(id) });
-    const label = h("label", { class: "choice" }, input,
-      h("span", { class: "name" }, t(`sample.${id}`)), h("span", { class: "about" }, t(`sample.${id}.about`)));
+    const [name, about] = called(id);
+    const label = h("label", { class: "choice" }, input, h("span", { class: "name" }, name), h("span", { class: "about" }, about));
     return { id, input, label };
   });
   const choices = h("fieldset", { class: "choices" }, h("legend", { class: "sr" }, t("data.samples")), ...radios.map(({ label }) => label));

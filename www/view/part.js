@@ -5,6 +5,7 @@
  * @property {HTMLElement} root
  * @property {(state: import("../state.js").State) => void} render
  * @property {() => void} [end] lets go of timers and listeners
+ * @property {() => void} [restyle] colours have changed; only what draws by itself has to know
  * @property {CSSStyleSheet} [sheet] what its elements look like
  */
 export {};

@@ -12,7 +12,7 @@ import { attribute, h, show, text, variable } from "./dom.js";
 /** @type {Numeric[]} */
 const MORE = ["alpha", "learningRate", "steps", "batchSize", "blockSize", "seed"];
 
-/** @param {import("./part.js").Context} context @param {() => import("../chart.js").Look} look @returns {import("./part.js").Part & { restyle: () => void }} */
+/** @param {import("./part.js").Context} context @param {() => import("../chart.js").Look} look @returns {import("./part.js").Part} */
 export function trainView({ words, session }, look) {
   const { t } = words;
   const rank = slider("rank", t("train.rank"), t("train.rank.about"), words, (value) => session.set({ rank: value }));

@@ -1,0 +1,25 @@
+/** What the small views look like, and how much room each view keeps before there is anything in it. */
+
+import { sheet } from "./sheet.js";
+
+export default sheet(/* css */ `
+:host { min-height: var(--lora-min-height, 720px); }
+:host([view="compact"]) { min-height: var(--lora-min-height, 640px); }
+:host([view="compare"]) { min-height: var(--lora-min-height, 360px); }
+
+.poster { display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; min-height: inherit; text-align: center; }
+.poster p { max-width: 44ch; }
+
+/* one card instead of three; what would not fit into a narrow one is left to the full view */
+.brief { padding: 18px; border: 1px solid var(--line); border-radius: 18px; background: var(--card); display: flex; flex-direction: column; gap: 16px; }
+.brief > .card { padding: 0; border: 0; border-radius: 0; background: none; display: flex; flex-direction: column; gap: 14px; }
+.brief .sampling, .brief .preview, .brief .data > .small, .brief .choice .about { display: none; }
+.brief .choices { display: flex; flex-wrap: wrap; gap: 6px; }
+.brief .choice { padding: 7px 13px; }
+.brief .panes { grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); }
+.brief .pane { min-height: 150px; padding: 12px 14px 14px; }
+.brief .story, .brief .pane .empty { font-size: 16px; }
+.training { display: grid; gap: 10px; }
+.training .primary { min-height: 44px; border-radius: 22px; font-size: 16px; }
+.training .line { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 16px; min-height: 20px; }
+`);

@@ -3,11 +3,17 @@
 /** @typedef {import("./state.js").Points} Points */
 /** @typedef {{ text: string, grid: string, quiet: string, accent: string, font: string }} Look */
 
+/** Each named whole: bundlers, which move files, find them only so. */
+const VENDORED = {
+  "uPlot.esm.js": new URL("vendor/uPlot.esm.js", import.meta.url),
+  "uPlot.min.css": new URL("vendor/uPlot.min.css", import.meta.url),
+};
+
 /**
  * Where uPlot lies; its stylesheet has to be linked where the chart is drawn, also inside a shadow root.
- * @param {string} file
+ * @param {keyof typeof VENDORED} file
  */
-export const vendor = (file) => new URL(`vendor/${file}`, import.meta.url).href;
+export const vendor = (file) => VENDORED[file].href;
 
 /**
  * @param {HTMLElement} host
@@ -15,7 +21,7 @@ export const vendor = (file) => new URL(`vendor/${file}`, import.meta.url).href;
  */
 export async function lossChart(host, look) {
   const script = vendor("uPlot.esm.js");
-  const { default: uPlot } = /** @type {{ default: typeof import("uplot") }} */ (await import(script));
+  const { default: uPlot } = /** @type {{ default: typeof import("uplot") }} */ (await import(/* @vite-ignore */ script));
   /** @type {import("uplot").Axis} */
   const axis = {
     stroke: () => look().text,

@@ -27,11 +27,12 @@ import { CODES, LabError, START, buffers, owned } from "./protocol.js";
 /**
  * A worker whose script is imported by a blob. A worker fetched by URL ignores the page's meta policy, and one of
  * another origin is refused; a blob inherits the policy and may import from wherever script-src allows. It is a classic blob, since
- * in a sandboxed iframe without allow-same-origin a module blob does not run.
+ * in a sandboxed iframe without allow-same-origin a module blob does not run. Bundlers are told to leave it alone: they would
+ * copy the script without what it imports.
  * @param {string | URL} [script]
  * @returns {WorkerLike}
  */
-export function blobWorker(script = new URL("worker.js", import.meta.url)) {
+export function blobWorker(script = new URL(/* @vite-ignore */ "worker.js", import.meta.url)) {
   const source = `import(${JSON.stringify(String(script))}).then(
     (script) => script.serve(self),
     (error) => postMessage({ id: ${START}, event: "failed", code: "${CODES.workerScript}", message: String(error), fatal: false }),

@@ -37,7 +37,7 @@ export { CODES, LabError } from "./protocol.js";
 
 /**
  * @typedef {object} LoadOptions
- * @property {string | URL | ModelFiles} model the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files
+ * @property {string | URL | ModelFiles} [model] the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files. Else the tiny model beside this module
  * @property {number} [workers] that compute gradients, at most; one for each core but one, 1 to 8, unless told otherwise. The adapter is the same bit for bit
  * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
  * @property {(progress: Progress) => void} [onProgress]
@@ -94,9 +94,10 @@ export class LoraLab {
 
   /**
    * Start a worker and load a model into it.
-   * @param {LoadOptions} options
+   * @param {LoadOptions} [options]
+   * @returns {Promise<LoraLab>}
    */
-  static async load(options) {
+  static async load(options = {}) {
     const { onProgress, signal, createWorker = blobWorker, splitQkv = false, workers } = options;
     signal?.throwIfAborted();
     if (!hasSimd()) {
@@ -109,7 +110,7 @@ export class LoraLab {
       const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));
       const { result } = await client.request("load", model, { onNote, signal });
       signal?.throwIfAborted();
-      return new LoraLab(client, /** @type {any} */ (result), model, options);
+      return new this(client, /** @type {any} */ (result), model, options);
     } catch (error) {
       client.close(new LabError(CODES.disposed, "loading failed"));
       throw error;
@@ -407,7 +408,7 @@ export class LoraLab {
 }
 
 /** A worker from a blob has no folder of its own: a relative URL has to be resolved here. @param {LoadOptions["model"]} model */
-function resolved(model) {
+function resolved(model = new URL(/* @vite-ignore */ "models/tiny/", import.meta.url)) {
   if (typeof model !== "string" && !(model instanceof URL)) return model;
   const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
   return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;

@@ -30,8 +30,9 @@ const PLAIN = /** @type {const} */ ([
 /** @param {EngineOptions} options @returns {Promise<Engine>} */
 async function wasmEngine({ module }) {
   const script = new URL("pkg/lora_lab.js", import.meta.url).href;
-  const engine = await import(script);
-  await engine.default(module && { module_or_path: module });
+  const engine = await import(/* @vite-ignore */ script);
+  // The script would find the file beside itself; a bundler, which moves both, only sees it here.
+  await engine.default({ module_or_path: module ?? new URL("pkg/lora_lab_bg.wasm", import.meta.url) });
   return engine;
 }
 

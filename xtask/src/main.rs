@@ -23,9 +23,9 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   serve [--port N] [--open]  install what is missing, build, and serve www/ on localhost
-  test [SUITE …]             every test suite, or only those named: native wasm types js page
+  test [SUITE …]             every test suite, or only those named: native wasm types js page dist
   build                      WebAssembly into www/pkg, npm files into www/vendor
-  dist                       the page as one static folder, dist/
+  dist [--no-build]          dist/site, the page for any static host, and dist/npm, a package
   check                      format, lints on both targets, types
   pretrain --corpus FILE …   train the tiny checkpoint anew, natively: an hour or two";
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Some((&"serve", rest)) => serve::Options::parse(rest).and_then(serve::run),
         Some((&"test", rest)) => test::run(rest),
         Some((&"build", [])) => build::run(),
-        Some((&"dist", [])) => dist::run(),
+        Some((&"dist", rest)) => dist::run(rest),
         Some((&"check", [])) => check::run(),
         Some((&"pretrain", rest)) => pretrain(rest),
         None | Some((&("help" | "--help" | "-h"), _)) => {

@@ -87,14 +87,19 @@ pub fn wasm_pack() -> Result<PathBuf> {
 
 /// Node.js and the packages of package-lock.json.
 pub fn npm_packages() -> Result<()> {
+    npm_packages_of("")
+}
+
+/// Those of a folder with a package-lock.json of its own.
+pub fn npm_packages_of(folder: &str) -> Result<()> {
     node()?;
-    let root = root();
+    let root = root().join(folder);
     let wanted = read(&root.join("package-lock.json"))?;
     let installed = fs::read_to_string(root.join("node_modules/.package-lock.json")).unwrap_or_default();
     if npm_is_up_to_date(&wanted, &installed) {
         return Ok(());
     }
-    println!("installing npm packages");
+    println!("installing npm packages of {}", root.display());
     process::run(
         Command::new("npm").current_dir(&root).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]),
         INSTALL_LIMIT,

@@ -2,7 +2,7 @@
 
 use crate::counts::{Counts, Runner};
 use crate::process::{self, MINUTE, Outcome};
-use crate::{Result, build, check, root, setup};
+use crate::{Result, build, check, dist, root, setup};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,12 +17,13 @@ struct Suite {
     command: fn() -> Result<Command>,
 }
 
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite { name: "native", runner: Runner::Cargo, limit: MINUTE.saturating_mul(30), command: native },
     Suite { name: "wasm", runner: Runner::Cargo, limit: MINUTE.saturating_mul(25), command: wasm },
     Suite { name: "types", runner: Runner::Whole, limit: MINUTE.saturating_mul(3), command: types },
     Suite { name: "js", runner: Runner::Node, limit: MINUTE.saturating_mul(5), command: js },
     Suite { name: "page", runner: Runner::Node, limit: MINUTE.saturating_mul(20), command: page },
+    Suite { name: "dist", runner: Runner::Node, limit: MINUTE.saturating_mul(8), command: dist },
 ];
 
 pub fn run(names: &[&str]) -> Result<()> {
@@ -34,7 +35,7 @@ pub fn run(names: &[&str]) -> Result<()> {
     let end = Instant::now() + ALL;
     let mut results = Vec::new();
     // What the browser loads, for every suite of JavaScript. A failure is counted, and the other suites still run.
-    if chosen.iter().any(|suite| matches!(suite.name, "types" | "js" | "page")) {
+    if chosen.iter().any(|suite| matches!(suite.name, "types" | "js" | "page" | "dist")) {
         let start = Instant::now();
         println!("\n── build");
         let built = build::run();
@@ -124,6 +125,16 @@ fn page() -> Result<Command> {
     Ok(command)
 }
 
+/// What others get, made anew and used as they use it.
+fn dist() -> Result<Command> {
+    dist::assemble()?;
+    setup::npm_packages_of("tests/dist")?;
+    let browser = setup::browser()?;
+    let mut command = node_test("tests/dist")?;
+    command.env("CHROMIUM", browser.chromium);
+    Ok(command)
+}
+
 /// `node --test` on the files of a folder. They are named one by one, since Node 20 and 22 read a folder's name differently,
 /// and run one after the other: each starts a browser and trains in it, and machines have as few as two cores.
 fn node_test(folder: &str) -> Result<Command> {
@@ -142,7 +153,7 @@ fn test_files(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
+        if path.is_dir() && name != "node_modules" {
             test_files(&path, files)?;
         } else if name.ends_with(".test.js") || name.ends_with(".test.mjs") {
             files.push(path);

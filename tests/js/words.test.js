@@ -23,15 +23,22 @@ test("every key that the code asks for is in the table", async () => {
 test("nothing in the table is asked for by nobody", async () => {
   const code = (await sources()) + (await readFile(new URL("index.html", WWW), "utf8"));
   // These are put together from a part and an id.
-  const composed = /^(sample|problem|target|train|model)\.|\.(heading|hint|text)$|^locale$/;
+  const composed = /^(sample|problem|target|train|model|code)\.|\.(heading|hint|text)$|^locale$/;
   for (const key of Object.keys(en)) {
     const stem = key.replace(/\.(one|other)$/, "");
     assert.ok(composed.test(key) || code.includes(`"${stem}"`), `${key} is in en.js, but no code names it`);
   }
 });
 
-/** What is the same in Hindi: names, and what is empty. */
-const SAME = new Set(["parameters.r", "status.idle", "efficient.lora"]);
+/** What is the same in Hindi: names, formulas, and what is empty. */
+const SAME = new Set([
+  "status.idle",
+  "efficient.lora",
+  "parameters.r",
+  "code.layer.sizes.now",
+  "code.layer.forward.now",
+  "code.linear.sum.now",
+]);
 
 test("Hindi has every key of English, and no other", () => {
   assert.deepEqual(Object.keys(hi).sort(), Object.keys(en).sort());

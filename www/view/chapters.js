@@ -6,4 +6,5 @@ export const CHAPTERS = [
   { name: "proof", under: "benefits", load: async () => (await import("./proof.js")).proofView },
   { name: "efficient", under: "benefits", load: async () => (await import("./efficient.js")).efficientView },
   { name: "storage", under: "benefits", load: async () => (await import("./storage.js")).storageView },
+  { name: "code", load: async () => (await import("./code.js")).codeView },
 ];

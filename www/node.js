@@ -51,7 +51,7 @@ async function onDisk(model) {
   if (!(typeof model === "string" || model instanceof URL) || /^https?:/.test(String(model))) return model;
   const folder = /^file:/.test(String(model)) ? fileURLToPath(model) : String(model);
   const [config, weights, tokenizer] = await Promise.all(["config.json", "model.safetensors", "tokenizer.json"].map((name) => read(folder, name)));
-  return { config: String(config), weights: /** @type {Uint8Array} */ (weights), tokenizer: tokenizer && String(tokenizer) };
+  return { config: String(config), weights: Uint8Array.from(/** @type {Uint8Array} */ (weights)), tokenizer: tokenizer && String(tokenizer) };
 }
 
 /** @param {string} folder @param {string} name */

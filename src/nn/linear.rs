@@ -1,7 +1,8 @@
 //! A linear layer in either of the two orientations that checkpoints use.
 
 use crate::error::Result;
-use crate::ops::linear::{Frozen, Orientation, linear, linear_trainable};
+use crate::ops::linear::{Frozen, Orientation, linear};
+use crate::ops::trainable::linear_trainable;
 use candle_core::Tensor;
 use std::sync::Arc;
 

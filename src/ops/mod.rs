@@ -4,7 +4,8 @@
 //! computes gradients for frozen weights; here each is one node of the graph, and nothing is
 //! computed for what does not train.
 //!
-//! - [`linear`] – a frozen linear layer, alone or with its adapter, and a trainable one
+//! - [`linear`] – a frozen linear layer, alone or with its adapter
+//! - [`trainable`] – a linear layer whose own weight trains
 //! - [`activation`] – GELU
 //! - [`norm`] – layer norm
 //! - [`attention`] – causal self-attention, for training and against a cache
@@ -15,6 +16,7 @@ pub mod attention;
 pub mod linear;
 pub mod loss;
 pub mod norm;
+pub mod trainable;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};
 use std::sync::{Mutex, MutexGuard, PoisonError};

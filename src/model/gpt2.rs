@@ -87,6 +87,29 @@ impl Gpt2 {
     /// # Errors
     /// `missing-tensor`, `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses.
     pub fn load(config: Gpt2Config, weights: &[u8], qkv: Qkv) -> Result<Self> {
+        Self::from_file(config, weights, qkv, &mut |_, tensor| Ok(tensor))
+    }
+
+    /// The same with weights that train, under the checkpoint's names: full fine-tuning.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn load_trainable(config: Gpt2Config, weights: &[u8]) -> Result<(Self, Vec<(String, Var)>)> {
+        let mut vars = Vec::new();
+        let model = Self::from_file(config, weights, Qkv::Fused, &mut |name, tensor| {
+            let var = Var::from_tensor(&tensor)?;
+            vars.push((name.to_owned(), var.clone()));
+            Ok(var.into_inner())
+        })?;
+        Ok((model, vars))
+    }
+
+    fn from_file(
+        config: Gpt2Config,
+        weights: &[u8],
+        qkv: Qkv,
+        wrap: &mut dyn FnMut(&str, Tensor) -> Result<Tensor>,
+    ) -> Result<Self> {
         // Old checkpoints carry the causal mask along, in any type; `attn.c_attn.bias` is not one of them.
         let mask = |name: &str| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
         let tied = config.tie_word_embeddings;
@@ -94,7 +117,7 @@ impl Gpt2 {
         let mut file = TensorFile::read_without(weights, "model.safetensors", unwanted)?;
         let bare = |name: &str| name == "lm_head.weight" || name.starts_with("transformer.");
         file.rename(|name| if bare(name) { name.into() } else { format!("transformer.{name}") })?;
-        let model = Self::build(config, Head::Vocabulary, qkv, &mut FromFile(&mut file))?;
+        let model = Self::build(config, Head::Vocabulary, qkv, &mut FromFile { file: &mut file, wrap })?;
         file.finish()?;
         Ok(model)
     }
@@ -375,11 +398,15 @@ fn split(fused: &Linear, d: usize) -> Result<[AnyLinear; 3]> {
     Ok([part(0)?, part(1)?, part(2)?])
 }
 
-struct FromFile<'a>(&'a mut TensorFile);
+struct FromFile<'a> {
+    file: &'a mut TensorFile,
+    /// What becomes of each tensor: nothing, or a variable.
+    wrap: &'a mut dyn FnMut(&str, Tensor) -> Result<Tensor>,
+}
 
 impl Source for FromFile<'_> {
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        self.0.take(name, shape)
+        (self.wrap)(name, self.file.take(name, shape)?)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::super::lanes::Lanes;
 use super::pack::pack;
-use std::array::from_fn;
 use std::hint::black_box;
 use std::ops::Range;
 
@@ -241,18 +240,31 @@ impl Strip<'_> {
                 while remaining > 0 {
                     q = black_box(q);
                     // SAFETY: i + r < rows.end and q < k: inside, as checked above.
-                    let a: [*const f32; R] = from_fn(|r| unsafe { a.add(r * a_row + q * a_step) });
+                    let a = unsafe { a.add(q * a_step) };
                     // SAFETY: q < k: inside, as checked above.
-                    let b: [*const f32; G] = from_fn(|g| unsafe { b.add(g * right.panel_stride + q * row_stride) });
+                    let b = unsafe { b.add(q * row_stride) };
+                    let (mut a_rows, mut b_panels) = ([a; R], [b; G]);
+                    for r in 1..R {
+                        // SAFETY: i + r < rows.end: inside, as checked above.
+                        a_rows[r] = unsafe { a.add(r * a_row) };
+                    }
+                    for g in 1..G {
+                        // SAFETY: one of the strip's panels, as checked above.
+                        b_panels[g] = unsafe { b.add(g * right.panel_stride) };
+                    }
                     macro_rules! step {
                         ($u:literal) => {
                             let (a_step, row_stride) = ($u * a_step, $u * row_stride);
-                            // SAFETY: q + u < k: row q + u of the panel has `width` floats, as checked above.
-                            let load = |g: usize, c| unsafe { V::load_from(b[g].add(row_stride).add(c * V::LEN)) };
-                            let b_row: [[V; COLUMNS]; G] = from_fn(|g| from_fn(|c| load(g, c)));
+                            let mut b_row = [[V::splat(0.); COLUMNS]; G];
+                            for g in 0..G {
+                                for c in 0..COLUMNS {
+                                    // SAFETY: q + u < k: row q + u of the panel has `width` floats, as checked above.
+                                    b_row[g][c] = unsafe { V::load_from(b_panels[g].add(row_stride).add(c * V::LEN)) };
+                                }
+                            }
                             for r in 0..R {
                                 // SAFETY: q + u < k: inside, as checked above.
-                                let a = V::splat(unsafe { *a[r].add(a_step) });
+                                let a = V::splat(unsafe { *a_rows[r].add(a_step) });
                                 for g in 0..G {
                                     for c in 0..COLUMNS {
                                         sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
@@ -296,11 +308,11 @@ impl Strip<'_> {
     /// `row[j..j + width] = start + scale·sums`, as far as the row goes.
     #[inline(always)]
     fn write<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
-        let sums = sums.map(|sum| sum.mul(V::splat(self.scale)));
+        let scale = V::splat(self.scale);
         let row = &mut row[j..];
         if row.len() >= width::<V>() {
-            for (c, sum) in sums.into_iter().enumerate() {
-                let out = &mut row[c * V::LEN..];
+            for c in 0..COLUMNS {
+                let (sum, out) = (sums[c].mul(scale), &mut row[c * V::LEN..]);
                 match self.start {
                     Start::Zero => sum,
                     Start::Bias(bias) => sum.add(V::load(&bias[self.columns.start + j + c * V::LEN..])),
@@ -316,6 +328,7 @@ impl Strip<'_> {
     #[cold]
     fn write_partial<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
         for (c, (sum, out)) in sums.into_iter().zip(row.chunks_mut(V::LEN)).enumerate() {
+            let sum = sum.mul(V::splat(self.scale));
             match self.start {
                 Start::Zero => sum,
                 Start::Bias(bias) => {

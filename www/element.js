@@ -7,13 +7,13 @@
 
 import { AttributeElement } from "./attributes.js";
 import { fetchBytes } from "./fetch.js";
-import { fromHash, toHash } from "./hash.js";
+import { adapterIn, fromHash, toHash } from "./hash.js";
 import { language } from "./i18n.js";
 import { CODES, LabError, LoraLab } from "./lora-lab.js";
 import { Session } from "./session.js";
 import { DEFAULTS, FIELDS } from "./settings.js";
 import { Stage } from "./stage.js";
-import { isIdle } from "./state.js";
+import { INITIAL, isIdle } from "./state.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./state.js").Event} Event */
@@ -128,7 +128,7 @@ export class LoraLabElement extends AttributeElement {
 
   /** Put an adapter in the place of the one there is. @param {AdapterFiles} files */
   importAdapter(files) {
-    return this.#act("adapter", (session) => session.loadAdapter(async () => files));
+    return this.#act("adapter", (session) => session.adapters.load(async () => files));
   }
 
   /** Train on a text of one's own. @param {string} text @param {string} [name] */
@@ -196,10 +196,10 @@ export class LoraLabElement extends AttributeElement {
 
   /** @param {Session} session */
   async #open(session) {
-    await session.open();
+    await session.open(this.link ? adapterIn(location.hash) : undefined);
     const { info } = session.state;
     if (!info || session !== this.#session) return;
-    if (this.adapter !== null) await session.loadAdapter(() => this.#adapterFiles());
+    if (this.adapter !== null) await session.adapters.load(() => this.#adapterFiles());
     if (session !== this.#session) return;
     this.#tell("lora-ready", info);
     // This view has no button for it, and nothing to compare without.
@@ -238,7 +238,8 @@ export class LoraLabElement extends AttributeElement {
   #show() {
     const session = this.#session;
     const lang = session?.state.settings.lang ?? this.#around();
-    const scene = { lang, view: this.view, samples: this.#samples(), session, begin: () => this.#begin() };
+    const address = (/** @type {string} */ adapter) => new URL(toHash(session?.state.settings ?? DEFAULTS, adapter), location.href).href;
+    const scene = { lang, view: this.view, samples: this.#samples(), session, begin: () => this.#begin(), address: this.link ? address : undefined };
     this.#stage.show(scene).catch((error) => {
       session?.dispatch({ type: "failed", problem: { place: "page", code: CODES.fetch, message: String(error) } });
     });
@@ -246,10 +247,8 @@ export class LoraLabElement extends AttributeElement {
 
   /** @param {State} state @param {Event} event */
   #changed(state, event) {
-    if (event.type === "settings") {
-      if (this.link) this.#keepLink();
-      this.#speak();
-    }
+    if (this.link && (state.settings !== this.#linked.settings || state.link !== this.#linked.link)) this.#keepLink(state);
+    if (event.type === "settings") this.#speak();
     if (event.type === "step") this.#tell("lora-step", event.step);
     if (event.type === "finished") this.#tell("lora-done", { heldOut: state.run?.heldOut });
     if (event.type === "failed") this.#tell("lora-failed", event.problem);
@@ -259,20 +258,24 @@ export class LoraLabElement extends AttributeElement {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #linkTimer;
 
-  /** Browsers refuse an address that changes too often, as under a moving slider. */
-  #keepLink() {
+  /** What the address holds, or will in a moment. @type {Pick<State, "settings" | "link">} */
+  #linked = { settings: INITIAL.settings, link: undefined };
+
+  /** Browsers refuse an address that changes too often, as under a moving slider. @param {State} state */
+  #keepLink({ settings, link }) {
+    this.#linked = { settings, link };
     clearTimeout(this.#linkTimer);
-    this.#linkTimer = setTimeout(() => {
-      const state = this.#session?.state;
-      if (state) history.replaceState(history.state, "", toHash(state.settings));
-    }, 200);
+    this.#linkTimer = setTimeout(() => history.replaceState(history.state, "", toHash(settings, link?.text)), 200);
   }
 
   /** Another link was pasted into the same page. */
-  #followLink() {
+  async #followLink() {
     const session = this.#session;
-    if (!this.link || !session || !isIdle(session.state) || location.hash === toHash(session.state.settings)) return;
-    return this.#follow(session, fromHash(location.hash));
+    const { settings, link } = this.#linked;
+    if (!this.link || !session || !isIdle(session.state) || location.hash === toHash(settings, link?.text)) return;
+    const adapter = adapterIn(location.hash);
+    await this.#follow(session, fromHash(location.hash));
+    if (adapter) await session.adapters.loadLink(adapter);
   }
 
   /** Attributes have changed: those settings, and no others. */

@@ -4,16 +4,20 @@ import { FIELDS } from "./settings.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
 
+const ADAPTER = "adapter";
+
 /**
  * All settings, the defaults included: a link means the same after the defaults have changed.
  * @param {Settings} settings
+ * @param {string} [adapter] as adapter-link.js writes it
  */
-export function toHash(settings) {
+export function toHash(settings, adapter) {
   const parameters = new URLSearchParams();
   for (const [name, field] of Object.entries(FIELDS)) {
     const value = /** @type {any} */ (settings)[name];
     parameters.set(field.key, /** @type {any} */ (field).format(value));
   }
+  if (adapter) parameters.set(ADAPTER, adapter);
   // Commas are legal in a fragment, and "c_attn,c_fc" reads better than its escape.
   return `#${parameters.toString().replaceAll("%2C", ",")}`;
 }
@@ -32,4 +36,9 @@ export function fromHash(hash) {
     if (value !== undefined) settings[name] = value;
   }
   return settings;
+}
+
+/** The adapter that a hash holds, unread. @param {string} hash */
+export function adapterIn(hash) {
+  return new URLSearchParams(hash.replace(/^#/, "")).get(ADAPTER) ?? undefined;
 }

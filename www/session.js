@@ -1,7 +1,8 @@
 /** What a reader can do, step by step with the engine: actions in, events for the reducer out. No DOM. */
 
+import { Adapters, INCOMING, NAME } from "./adapters.js";
 import { LabError, LoraLab } from "./lora-lab.js";
-import { INITIAL, canGoOn, isIdle, mainAction, reduce } from "./state.js";
+import { INITIAL, canGoOn, isIdle, mainAction, reduce, voice } from "./state.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./state.js").Event} Event */
@@ -9,9 +10,8 @@ import { INITIAL, canGoOn, isIdle, mainAction, reduce } from "./state.js";
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./types.js").Step} Step */
 
-/** The one adapter of this page; a second name is used only while another is being checked. */
-const NAME = "default";
-const INCOMING = "incoming";
+/** What the base is asked when it is loaded and after each training: the answer has to stay the same, token for token. */
+const PROBE = { prompt: "Once upon a time", tokens: 40 };
 
 export class Session {
   /** @type {State} */
@@ -35,11 +35,13 @@ export class Session {
    * @param {string} options.model
    * @param {(id: string) => Promise<string>} options.sampleText
    * @param {(options: import("./lora-lab.js").LoadOptions) => Promise<LoraLab>} [options.load]
+   * @param {typeof import("./shelf.js").openShelf} [options.openShelf]
    * @param {(state: State, event: Event) => void} onState
    */
   constructor(options, onState) {
     this.#options = options;
     this.#onState = onState;
+    this.adapters = new Adapters(this, options.openShelf);
   }
 
   /** @param {Event} event */
@@ -48,12 +50,12 @@ export class Session {
     this.#onState(this.state, event);
   }
 
-  /** Fetch the model and let it tell its first story. */
-  async open() {
+  /** Fetch the model and let it tell its first story. @param {string} [adapter] as a link holds it */
+  async open(adapter) {
     const { model, load = (options) => LoraLab.load(options) } = this.#options;
     this.dispatch({ type: "loading" });
     let baseBytes = 0;
-    const opened = await this.#try("page", async () => {
+    const opened = await this.attempt("page", async () => {
       this.lab = await load({
         model,
         signal: this.#closing.signal,
@@ -67,6 +69,7 @@ export class Session {
     });
     if (!opened) return;
     await this.choose(this.state.settings.sample);
+    if (adapter) await this.adapters.loadLink(adapter);
     await this.compare();
     await this.recompute();
   }
@@ -87,7 +90,7 @@ export class Session {
   async choose(id) {
     this.set({ sample: id });
     if (id === "own") return this.dispatch({ type: "corpus", id, text: this.state.own, name: "" });
-    await this.#try("data", async () => {
+    await this.attempt("data", async () => {
       const text = await this.#options.sampleText(id);
       // A click on another sample may have been faster than the network.
       if (this.state.settings.sample === id) this.dispatch({ type: "corpus", id, text, name: "" });
@@ -102,7 +105,7 @@ export class Session {
 
   /** Take a text that has yet to be read from a file. @param {() => Promise<{ text: string, name: string }>} read */
   async useFile(read) {
-    await this.#try("data", async () => {
+    await this.attempt("data", async () => {
       const { text, name } = await read();
       this.useText(text, name);
     });
@@ -117,9 +120,10 @@ export class Session {
   /** Steps until the last one or a pause. */
   async train() {
     if (!isIdle(this.state)) return;
-    await this.#try("train", async () => {
+    await this.attempt("train", async () => {
       this.#running = true;
-      if (!canGoOn(this.state)) await this.#begin();
+      if (canGoOn(this.state)) await this.adapters.resume();
+      else await this.#begin();
       this.dispatch({ type: "training" });
       while (this.#running) {
         const step = await this.#step();
@@ -142,8 +146,9 @@ export class Session {
   /** One single step. */
   async step() {
     if (!isIdle(this.state)) return;
-    await this.#try("train", async () => {
-      if (!canGoOn(this.state)) await this.#begin();
+    await this.attempt("train", async () => {
+      if (canGoOn(this.state)) await this.adapters.resume();
+      else await this.#begin();
       this.dispatch({ type: "training" });
       await this.#step();
       this.dispatch({ type: this.#isDone() ? "finished" : "paused" });
@@ -155,8 +160,8 @@ export class Session {
   async reset() {
     if (!isIdle(this.state)) return;
     this.#comparison.abort();
-    await this.#try("train", async () => {
-      await this.#forget();
+    await this.attempt("train", async () => {
+      await this.forget();
       this.dispatch({ type: "reset" });
     });
   }
@@ -165,50 +170,30 @@ export class Session {
   async compare() {
     if (!this.lab) return;
     this.#comparison.abort();
-    await this.#try("compare", async () => {
+    await this.attempt("compare", async () => {
       await this.#write("before");
-      if (this.state.adapter) await this.#write("after");
+      if (voice(this.state)) await this.#write("after");
     });
   }
 
   /** @param {number} strength */
   async setStrength(strength) {
     this.set({ strength });
-    await this.#try("compare", async () => this.lab?.setStrength(strength));
+    await this.attempt("compare", async () => this.lab?.setStrength(strength));
     await this.compare();
+    await this.recompute();
   }
 
-  /** Ask the engine for the base's digest, anew. */
+  /** Ask the engine for the base's digest and its answer, anew. */
   async recompute() {
     const { lab } = this;
     if (!lab) return;
     this.dispatch({ type: "checking" });
-    await this.#try("proof", async () => {
+    await this.attempt("proof", async () => {
       const [digest, memory] = await Promise.all([lab.baseDigest(), lab.memory()]);
-      this.dispatch({ type: "digest", digest, memory });
+      const { off, on } = await this.inTurn(() => this.#probe(lab));
+      this.dispatch({ type: "digest", digest, memory, off, on });
     });
-  }
-
-  /** @returns {Promise<import("./types.js").AdapterFiles | undefined>} */
-  async saveAdapter() {
-    return this.#try("adapter", async () => this.lab?.exportAdapter(NAME));
-  }
-
-  /** Take an adapter from files. One that cannot be used leaves the old one in place. @param {() => Promise<import("./types.js").AdapterFiles>} read */
-  async loadAdapter(read) {
-    const { lab } = this;
-    if (!lab || !isIdle(this.state)) return;
-    this.#comparison.abort();
-    const taken = await this.#try("adapter", async () => {
-      const files = await read();
-      await this.#remove(INCOMING);
-      await lab.importAdapter({ ...files, name: INCOMING });
-      await this.#forget();
-      await lab.rename(INCOMING, NAME);
-      this.dispatch({ type: "imported", adapter: await this.#adapter("file") });
-      return true;
-    });
-    if (taken) await this.compare();
   }
 
   /** A fresh adapter, the text in tokens, and the loss before anything is learnt. */
@@ -218,19 +203,19 @@ export class Session {
     if (!lab || !corpus?.text.trim()) throw new LabError("text-empty", "expected a text to train on, got nothing");
     this.dispatch({ type: "starting" });
     const { rank, alpha, targets, seed, steps, batchSize, blockSize, learningRate } = settings;
-    await this.#remove(INCOMING);
+    await this.adapters.remove(INCOMING);
     // The new one first: if its settings are refused, the old one is still there.
     await lab.attach({ name: INCOMING, rank, alpha, targets, seed });
     try {
       const tokens = await lab.beginTraining({ text: corpus.text, steps, batchSize, blockSize, learningRate, seed });
       const heldOut = (await lab.evaluate()) ?? NaN;
-      await this.#forget();
+      await this.forget();
       await lab.rename(INCOMING, NAME);
       await lab.setStrength(settings.strength);
-      this.dispatch({ type: "begun", settings, corpus: tokens, heldOut, adapter: await this.#adapter("trained") });
+      this.dispatch({ type: "begun", settings, corpus: tokens, heldOut, adapter: await this.adapters.atWork("trained") });
     } catch (error) {
       await lab.remove(INCOMING).catch(() => {});
-      if (this.state.adapter) await lab.select(NAME).catch(() => {});
+      await this.adapters.reselect().catch(() => {});
       throw error;
     }
   }
@@ -245,6 +230,22 @@ export class Session {
     return next.value;
   }
 
+  /** The likeliest tokens after a prompt that never changes, with the adapter off and, if there is one, on. @param {LoraLab} lab */
+  async #probe(lab) {
+    const greedy = async () => {
+      const { ids, text } = await lab.generate(PROBE.prompt, { temperature: 0, maxTokens: PROBE.tokens });
+      return { ids: [...ids], text: PROBE.prompt + text };
+    };
+    await lab.setEnabled(false);
+    try {
+      const off = await greedy();
+      await lab.setEnabled(true);
+      return { off, on: voice(this.state) && (await greedy()) };
+    } finally {
+      await lab.setEnabled(true);
+    }
+  }
+
   #isDone() {
     const { run } = this.state;
     return run !== undefined && run.step >= run.settings.steps;
@@ -257,40 +258,41 @@ export class Session {
     await this.recompute();
   }
 
-  async #forget() {
+  /** Let go of run and adapter; the state is told by whoever puts something in their place. */
+  async forget() {
     this.#steps = undefined;
-    await this.#remove(NAME);
+    await this.adapters.forget();
   }
 
-  /** A crash may have left an adapter half-way, so what there is is asked for. @param {string} wanted */
-  async #remove(wanted) {
-    const adapters = (await this.lab?.adapters()) ?? [];
-    if (adapters.some(({ name }) => name === wanted)) await this.lab?.remove(wanted);
+  /** Break off the text that is being written. */
+  silence() {
+    this.#comparison.abort();
   }
 
-  /** @param {"trained" | "file"} source @returns {Promise<import("./state.js").Adapter>} */
-  async #adapter(source) {
-    const adapters = (await this.lab?.adapters()) ?? [];
-    const adapter = adapters.find(({ name }) => name === NAME);
-    if (!adapter) throw new LabError("internal", `expected the adapter ${NAME}, got ${adapters.map(({ name }) => name)}`);
-    const { bytes, trainable, rank } = adapter;
-    return { source, bytes, trainable, rank };
-  }
-
-  /** One side of the comparison, after whatever is being written now. @param {"before" | "after"} side */
+  /** One side of the comparison. @param {"before" | "after"} side */
   #write(side) {
-    const written = this.#pen.then(() => this.#stream(side));
-    this.#pen = written.catch(() => {});
-    return written;
+    return this.inTurn(() => this.#stream(side));
+  }
+
+  /**
+   * Let the model write after whatever it is writing now.
+   * @template T
+   * @param {() => Promise<T>} action
+   * @returns {Promise<T>}
+   */
+  inTurn(action) {
+    const done = this.#pen.then(action);
+    this.#pen = done.then(() => {}, () => {});
+    return done;
   }
 
   /** @param {"before" | "after"} side */
   async #stream(side) {
-    const { settings, run, adapter } = this.state;
+    const { settings, run, adapter, shelf } = this.state;
     const { prompt, temperature, maxTokens, textSeed, strength } = settings;
     const sampling = { temperature, maxTokens, seed: textSeed };
-    const voice = side === "after" ? [strength, adapter?.source, run?.step, run?.settings] : [];
-    const key = JSON.stringify([prompt, sampling, voice]);
+    const speaker = shelf.using ?? [adapter?.source, run?.step, run?.settings];
+    const key = JSON.stringify([prompt, sampling, side === "after" ? [strength, speaker] : []]);
     if (this.state[side].key === key) return;
     this.#comparison = new AbortController();
     const { signal } = this.#comparison;
@@ -316,7 +318,7 @@ export class Session {
    * @param {() => Promise<T>} action
    * @returns {Promise<T | undefined>}
    */
-  async #try(place, action) {
+  async attempt(place, action) {
     try {
       return await action();
     } catch (error) {

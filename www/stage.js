@@ -21,6 +21,7 @@ import { pieces } from "./view/views.js";
  * @property {import("./attributes.js").View} view
  * @property {string[]} samples ids of the texts on offer
  * @property {Session | undefined} session without one there is the poster
+ * @property {Context["address"]} address
  * @property {() => void} begin what the poster's button does
  */
 
@@ -71,7 +72,7 @@ export class Stage {
     if (isFirst) root.replaceChildren(styles);
     const place = isFirst ? root : document.createDocumentFragment();
     const parts = isFirst ? this.#parts : [];
-    const frame = await this.#fill(scene, { words, session }, place, parts, signal);
+    const frame = await this.#fill(scene, { words, session, address: scene.address }, place, parts, signal);
     if (!isFirst) {
       for (const part of frame ? this.#parts.splice(0) : parts) part.end?.();
       if (!frame) return;

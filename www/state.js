@@ -26,7 +26,10 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  */
 
 /** @typedef {{ text: string, writing: boolean, key: string, step: number }} Writing a text of the model, for which settings (key) and after how many steps */
-/** @typedef {{ source: "trained" | "file", bytes: number, trainable: number, rank: number }} Adapter */
+/** @typedef {{ ids: number[], text: string }} Answer what the model finds likeliest, token by token */
+/** @typedef {{ source: "trained" | "file" | "link", bytes: number, trainable: number, rank: number }} Adapter the one at work: trained, or brought in */
+/** @typedef {{ id: string, name: string, sample: string, base: string, kept: number, bytes: number, trainable: number, rank: number }} Kept an adapter on the shelf; base: the digest of the base that it belongs to */
+/** @typedef {{ text?: string, bits: number, numbers: number, room: number }} Link the adapter in use as text for a link; without text it is too large */
 
 /**
  * @typedef {object} State
@@ -44,6 +47,9 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {Writing} before
  * @property {Writing} after
  * @property {{ first: string, now: string, checks: number, checking: boolean }} digest
+ * @property {{ base: Answer, off: Answer, on: Answer | undefined } | undefined} answers to one prompt: of the base when loaded, with the adapter off now, and on
+ * @property {{ items: Kept[], durable: boolean | undefined, using: string | undefined }} shelf using: the id of the kept adapter that speaks, undefined for the one at work; durable: undefined until it was opened
+ * @property {Link | undefined} link
  * @property {string} layer the linear layer that the reader looks at
  * @property {Problem | undefined} problem
  * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
@@ -62,12 +68,15 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  *   | { type: "paused" }
  *   | { type: "finished" }
  *   | { type: "reset" }
- *   | { type: "imported", adapter: Adapter }
+ *   | { type: "imported", adapter: Adapter, link?: Link }
+ *   | { type: "shelved", items: Kept[], durable: boolean }
+ *   | { type: "used", id: string | undefined }
+ *   | { type: "linked", link: Link }
  *   | { type: "writing", side: "before" | "after", key: string }
  *   | { type: "text", side: "before" | "after", text: string }
  *   | { type: "written", side: "before" | "after", whole: boolean }
  *   | { type: "checking" }
- *   | { type: "digest", digest: string, memory: number }
+ *   | { type: "digest", digest: string, memory: number, off: Answer, on: Answer | undefined }
  *   | { type: "looked", layer: string }
  *   | { type: "failed", problem: Problem }
  *   | { type: "dismissed" }} Event
@@ -92,6 +101,9 @@ export const INITIAL = {
   before: BLANK,
   after: BLANK,
   digest: { first: "", now: "", checks: 0, checking: false },
+  answers: undefined,
+  shelf: { items: [], durable: undefined, using: undefined },
+  link: undefined,
   layer: "",
   problem: undefined,
   status: { key: "status.idle", values: {} },
@@ -117,19 +129,29 @@ export function reduce(state, event) {
     case "starting":
       return { ...state, phase: "starting", problem: without(state.problem, "train"), status: { key: "status.starting", values: {} } };
     case "begun":
-      return { ...state, run: begun(event, state.corpus?.text ?? ""), adapter: event.adapter, after: BLANK };
+      return { ...state, run: begun(event, state.corpus?.text ?? ""), adapter: event.adapter, after: BLANK, ...atWork(state) };
     case "training":
       return { ...state, phase: "training", problem: without(state.problem, "train"), status: { key: "status.training", values: {} } };
     case "step":
-      return state.run ? { ...state, run: stepped(state.run, event.step, event.seconds) } : state;
+      // A link holds the adapter as it was.
+      return state.run ? { ...state, run: stepped(state.run, event.step, event.seconds), link: undefined } : state;
     case "paused":
       return { ...state, phase: state.run ? "paused" : "ready", status: { key: state.run ? "status.paused" : "status.ready", values: { step: state.run?.step ?? 0 } } };
     case "finished":
       return { ...state, phase: "done", status: { key: "status.done", values: { before: state.run?.firstHeldOut ?? 0, after: state.run?.heldOut ?? 0 } } };
     case "reset":
-      return { ...state, phase: "ready", run: undefined, adapter: undefined, after: BLANK, problem: without(state.problem, "train"), status: { key: "status.reset", values: {} } };
+      return { ...state, phase: "ready", run: undefined, adapter: undefined, after: BLANK, answers: state.answers && { ...state.answers, on: undefined }, ...atWork(state), problem: without(state.problem, "train"), status: { key: "status.reset", values: {} } };
     case "imported":
-      return { ...state, phase: "ready", run: undefined, adapter: event.adapter, after: BLANK, problem: undefined, status: { key: "status.imported", values: {} } };
+      return { ...state, phase: "ready", run: undefined, adapter: event.adapter, after: BLANK, ...atWork(state), link: event.link, problem: undefined, status: { key: "status.imported", values: {} } };
+    case "shelved": {
+      const { items, durable } = event;
+      const using = items.some(({ id }) => id === state.shelf.using) ? state.shelf.using : undefined;
+      return { ...state, shelf: { items, durable, using }, problem: without(state.problem, "adapter") };
+    }
+    case "used":
+      return { ...state, shelf: { ...state.shelf, using: event.id }, link: undefined, problem: without(state.problem, "adapter") };
+    case "linked":
+      return { ...state, link: event.link, problem: without(state.problem, "adapter") };
     case "writing":
       return { ...state, [event.side]: { text: "", writing: true, key: event.key, step: state.run?.step ?? 0 }, problem: without(state.problem, "compare") };
     case "text":
@@ -143,7 +165,8 @@ export function reduce(state, event) {
       return { ...state, digest: { ...state.digest, checking: true } };
     case "digest": {
       const { first, checks } = state.digest;
-      return { ...state, memory: event.memory, problem: without(state.problem, "proof"), digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
+      const answers = { base: state.answers?.base ?? event.off, off: event.off, on: event.on };
+      return { ...state, memory: event.memory, answers, problem: without(state.problem, "proof"), digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
     }
     case "looked":
       return { ...state, layer: event.layer };
@@ -152,6 +175,14 @@ export function reduce(state, event) {
     case "dismissed":
       return { ...state, problem: undefined };
   }
+}
+
+/** The adapter at work speaks again. @param {State} state */
+const atWork = ({ shelf }) => ({ shelf: { ...shelf, using: undefined }, link: undefined });
+
+/** The adapter that speaks, if there is one. @param {State} state */
+export function voice({ adapter, shelf }) {
+  return shelf.using === undefined ? adapter : shelf.items.find(({ id }) => id === shelf.using);
 }
 
 /** @param {Problem | undefined} problem @param {Place} place */

@@ -40,7 +40,7 @@ export class FakeLab {
     return this.plan(options);
   }
   adapters() {
-    return [...this.all.keys()].map((name) => ({ name, active: name === this.active }));
+    return [...this.all.keys()].map((name) => ({ name, active: name === this.active, trainable: 128, bytes: 512, rank: 8 }));
   }
   select(name) {
     if (!this.all.has(name)) throw coded("name", `no adapter ${name}`);

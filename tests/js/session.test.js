@@ -110,14 +110,14 @@ test("a crash is told where it happened, and the reader goes on from the last sa
 test("an adapter that cannot be used leaves the old one in place", async () => {
   const { session } = await opened();
   await session.step();
-  const before = await session.saveAdapter();
-  await session.loadAdapter(async () => ({ safetensors: Uint8Array.of(9), config: "not json" }));
+  const before = await session.adapters.files();
+  await session.adapters.load(async () => ({ safetensors: Uint8Array.of(9), config: "not json" }));
   assert.equal(session.state.problem.place, "adapter");
-  assert.deepEqual(await session.saveAdapter(), before);
+  assert.deepEqual(await session.adapters.files(), before);
   assert.equal(session.state.run.step, 1, "the run is still there");
-  await session.loadAdapter(async () => ({ safetensors: Uint8Array.of(9), config: "{}" }));
+  await session.adapters.load(async () => ({ safetensors: Uint8Array.of(9), config: "{}" }));
   assert.equal(session.state.adapter.source, "file");
-  assert.equal((await session.saveAdapter()).safetensors[0], 9);
+  assert.equal((await session.adapters.files()).safetensors[0], 9);
   await session.close();
 });
 

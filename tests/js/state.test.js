@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULTS } from "../../www/settings.js";
-import { INITIAL, canGoOn, mainAction, reduce, secondsLeft } from "../../www/state.js";
+import { INITIAL, canGoOn, mainAction, reduce, secondsLeft, voice } from "../../www/state.js";
 
 const info = { parameters: 100, layers: [] };
 const corpus = { tokens: 100, trainTokens: 90, heldOutTokens: 10 };
@@ -80,10 +80,26 @@ test("a text that was cut short stands for no settings", () => {
   assert.equal(after(...writing, { type: "written", side: "before", whole: false }).before.key, "");
 });
 
-test("the first digest is kept beside the latest", () => {
-  const digest = (digest) => ({ type: "digest", digest, memory: 1 });
-  const state = after({ type: "checking" }, digest("a"), digest("a"), digest("b"));
+test("the first digest and the first answer are kept beside the latest", () => {
+  const answer = (id) => ({ ids: [id], text: String(id) });
+  const digest = (digest, id) => ({ type: "digest", digest, memory: 1, off: answer(id), on: undefined });
+  const state = after({ type: "checking" }, digest("a", 1), digest("a", 2), digest("b", 3));
   assert.deepEqual(state.digest, { first: "a", now: "b", checks: 3, checking: false });
+  assert.deepEqual(state.answers, { base: answer(1), off: answer(3), on: undefined });
+});
+
+test("one adapter speaks: the kept one that was chosen, until another is trained, brought in, or it leaves the shelf", () => {
+  const kept = (id) => ({ id, name: id, sample: "", base: "", kept: 0, bytes: 1, trainable: 1, rank: 2 });
+  const shelf = [...begun, step(1), { type: "paused" }, { type: "shelved", items: [kept("x"), kept("y")], durable: true }];
+  assert.equal(voice(after(...shelf)), after(...shelf).adapter, "keeping changes nothing yet");
+  const using = [...shelf, { type: "linked", link: { text: "t", bits: 8, numbers: 1, room: 1 } }, { type: "used", id: "y" }];
+  assert.equal(voice(after(...using)).name, "y");
+  assert.equal(after(...using).link, undefined, "the link held another one");
+  assert.equal(after(...using).run.step, 1, "the run waits");
+  for (const event of [{ type: "used", id: undefined }, { type: "shelved", items: [kept("x")], durable: true }, { type: "imported", adapter }, { type: "begun", settings, corpus, heldOut: 4, adapter }]) {
+    assert.equal(voice(after(...using, event)).source, "trained", event.type);
+  }
+  assert.equal(voice(after(...using, { type: "reset" })), undefined);
 });
 
 test("reset and import leave nothing of the old run", () => {

@@ -23,7 +23,7 @@ test("every key that the code asks for is in the table", async () => {
 test("nothing in the table is asked for by nobody", async () => {
   const code = (await sources()) + (await readFile(new URL("index.html", WWW), "utf8"));
   // These are put together from a part and an id.
-  const composed = /^(sample|problem|target|train|model|code)\.|\.(heading|hint|text)$|^locale$/;
+  const composed = /^(sample|problem|target|train|model|shelf|compare|code)\.|\.(heading|hint|text)$|^locale$/;
   for (const key of Object.keys(en)) {
     const stem = key.replace(/\.(one|other)$/, "");
     assert.ok(composed.test(key) || code.includes(`"${stem}"`), `${key} is in en.js, but no code names it`);

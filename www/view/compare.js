@@ -1,5 +1,6 @@
 /** Step 3: one prompt, one seed, two voices. */
 
+import { voice } from "../state.js";
 import sheet from "../styles/compare.js";
 import { numberField, problemBox, slider, button } from "./controls.js";
 import { attribute, h, show, text, uniqueId } from "./dom.js";
@@ -49,7 +50,7 @@ export function compareView({ words, session }) {
     root,
     sheet,
     render(state) {
-      const { settings, info, adapter } = state;
+      const { settings, info, adapter, shelf } = state;
       const ready = Boolean(info);
       if (prompt.value !== settings.prompt) prompt.value = settings.prompt;
       prompt.disabled = !ready;
@@ -60,9 +61,11 @@ export function compareView({ words, session }) {
       temperature.render(settings.temperature, ready);
       strength.render(settings.strength, ready);
       before.render(state.before, t("compare.before.about"), settings.prompt, t("compare.waiting"));
-      const about = !adapter || !state.after.key ? t("compare.after.none")
-        : adapter.source === "file" ? t("compare.after.file")
-        : t("compare.after.about", { count: state.after.step });
+      const kept = shelf.items.find(({ id }) => id === shelf.using);
+      const about = !voice(state) || !state.after.key ? t("compare.after.none")
+        : kept ? t("compare.after.kept", { name: kept.name })
+        : adapter?.source === "trained" ? t("compare.after.about", { count: state.after.step })
+        : t(`compare.after.${adapter?.source}`);
       const busy = state.phase === "starting" || state.phase === "training";
       after.render(state.after, about, settings.prompt, t(busy ? "compare.soon" : "compare.empty"));
       problem.render(state);

@@ -1,4 +1,10 @@
-/** @typedef {{ words: import("../i18n.js").Words, session: import("../session.js").Session }} Context */
+/**
+ * What a part is given.
+ * @typedef {object} Context
+ * @property {import("../i18n.js").Words} words
+ * @property {import("../session.js").Session} session
+ * @property {((adapter: string) => string) | undefined} [address] a link to this page with its settings and that adapter; none where the page is not ours
+ */
 /**
  * A piece of the page: built once, drawn from each state.
  * @typedef {object} Part

@@ -2,7 +2,7 @@
 
 import { lossChart } from "../chart.js";
 import { kind, kinds, targeted, targetsFor, trainable } from "../plan.js";
-import { canGoOn, isIdle, mainAction, secondsLeft } from "../state.js";
+import { canGoOn, isIdle, mainAction, secondsLeft, voice } from "../state.js";
 import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
 import { attribute, h, show, text, variable } from "./dom.js";
@@ -113,7 +113,7 @@ export function trainView({ words, session }, look) {
       main.render(action !== "none", state.phase === "starting" ? t("train.starting") : t(action === "none" ? "train.train" : `train.${action}`));
       attribute(main.root, "data-action", action);
       step.render(idle && Boolean(state.corpus?.text));
-      reset.render(idle && Boolean(state.adapter));
+      reset.render(idle && Boolean(voice(state)));
       show(changed, idle && state.phase === "paused" && !canGoOn(state));
       problem.render(state);
 

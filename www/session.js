@@ -20,6 +20,8 @@ export class Session {
   lab;
   #options;
   #onState;
+  /** @type {Set<(state: State, event: Event) => void>} */
+  #followers = new Set();
   /** Whether steps are being taken; the loop asks before each. */
   #running = false;
   /** @type {AsyncGenerator<Step, void, undefined> | undefined} */
@@ -48,6 +50,17 @@ export class Session {
   dispatch(event) {
     this.state = reduce(this.state, event);
     this.#onState(this.state, event);
+    for (const follower of this.#followers) follower(this.state, event);
+  }
+
+  /**
+   * Hear of every event, after the state has changed.
+   * @param {(state: State, event: Event) => void} follower
+   * @returns {() => void} ends it
+   */
+  follow(follower) {
+    this.#followers.add(follower);
+    return () => void this.#followers.delete(follower);
   }
 
   /** Fetch the model and let it tell its first story. @param {string} [adapter] as a link holds it */
@@ -296,7 +309,7 @@ export class Session {
     if (this.state[side].key === key) return;
     this.#comparison = new AbortController();
     const { signal } = this.#comparison;
-    this.dispatch({ type: "writing", side, key });
+    this.dispatch({ type: "writing", side, key, prompt });
     let whole = false;
     try {
       const onText = (/** @type {string} */ text) => {

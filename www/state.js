@@ -1,5 +1,6 @@
 /** The page's whole state and the one pure function that changes it. Knows neither DOM nor engine. */
 
+import { NO_LOOKS, look } from "./looks.js";
 import { DEFAULTS, sameTraining } from "./settings.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -8,7 +9,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
 /** @typedef {import("./types.js").Progress} Progress */
 /** @typedef {import("./types.js").Step} Step */
 
-/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter"} Place */
+/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter" | "inside" | "tokens"} Place */
 /** @typedef {{ place: Place, code: string, message: string }} Problem */
 /** The curve: one entry for each step, null where a step did not evaluate. @typedef {{ step: number[], loss: (number | null)[], heldOut: (number | null)[] }} Points */
 
@@ -25,7 +26,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {number} secondsPerStep smoothed, by the reader's clock
  */
 
-/** @typedef {{ text: string, writing: boolean, key: string, step: number }} Writing a text of the model, for which settings (key) and after how many steps */
+/** @typedef {{ prompt: string, text: string, writing: boolean, key: string, step: number }} Writing a text of the model after a prompt, for which settings (key) and after how many steps */
 /** @typedef {{ ids: number[], text: string }} Answer what the model finds likeliest, token by token */
 /** @typedef {{ source: "trained" | "file" | "link", bytes: number, trainable: number, rank: number }} Adapter the one at work: trained, or brought in */
 /** @typedef {{ id: string, name: string, sample: string, base: string, kept: number, bytes: number, trainable: number, rank: number }} Kept an adapter on the shelf; base: the digest of the base that it belongs to */
@@ -51,6 +52,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {{ items: Kept[], durable: boolean | undefined, using: string | undefined }} shelf using: the id of the kept adapter that speaks, undefined for the one at work; durable: undefined until it was opened
  * @property {Link | undefined} link
  * @property {string} layer the linear layer that the reader looks at
+ * @property {import("./looks.js").Looks} looks into the engine
  * @property {Problem | undefined} problem
  * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
  */
@@ -72,18 +74,19 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  *   | { type: "shelved", items: Kept[], durable: boolean }
  *   | { type: "used", id: string | undefined }
  *   | { type: "linked", link: Link }
- *   | { type: "writing", side: "before" | "after", key: string }
+ *   | { type: "writing", side: "before" | "after", key: string, prompt: string }
  *   | { type: "text", side: "before" | "after", text: string }
  *   | { type: "written", side: "before" | "after", whole: boolean }
  *   | { type: "checking" }
  *   | { type: "digest", digest: string, memory: number, off: Answer, on: Answer | undefined }
  *   | { type: "looked", layer: string }
  *   | { type: "failed", problem: Problem }
- *   | { type: "dismissed" }} Event
+ *   | { type: "dismissed" }
+ *   | import("./looks.js").LookEvent} Event
  */
 
 /** @type {Writing} */
-const BLANK = { text: "", writing: false, key: "", step: 0 };
+const BLANK = { prompt: "", text: "", writing: false, key: "", step: 0 };
 
 /** @type {State} */
 export const INITIAL = {
@@ -105,12 +108,20 @@ export const INITIAL = {
   shelf: { items: [], durable: undefined, using: undefined },
   link: undefined,
   layer: "",
+  looks: NO_LOOKS,
   problem: undefined,
   status: { key: "status.idle", values: {} },
 };
 
 /** @param {State} state @param {Event} event @returns {State} */
 export function reduce(state, event) {
+  const next = changed(state, event);
+  const looks = look(next.looks, event);
+  return looks === next.looks ? next : { ...next, looks };
+}
+
+/** @param {State} state @param {Event} event @returns {State} */
+function changed(state, event) {
   switch (event.type) {
     case "loading":
       return { ...state, phase: "loading", problem: undefined, status: { key: "status.loading", values: {} } };
@@ -153,7 +164,7 @@ export function reduce(state, event) {
     case "linked":
       return { ...state, link: event.link, problem: without(state.problem, "adapter") };
     case "writing":
-      return { ...state, [event.side]: { text: "", writing: true, key: event.key, step: state.run?.step ?? 0 }, problem: without(state.problem, "compare") };
+      return { ...state, [event.side]: { prompt: event.prompt, text: "", writing: true, key: event.key, step: state.run?.step ?? 0 }, problem: without(state.problem, "compare") };
     case "text":
       return { ...state, [event.side]: { ...state[event.side], text: state[event.side].text + event.text } };
     case "written": {
@@ -174,6 +185,8 @@ export function reduce(state, event) {
       return failed(state, event.problem);
     case "dismissed":
       return { ...state, problem: undefined };
+    default:
+      return state;
   }
 }
 
@@ -221,6 +234,8 @@ function stepped(run, step, seconds) {
 /** @param {State} state @param {Problem} problem @returns {State} */
 function failed(state, problem) {
   const broken = problem.place === "page";
+  // Looking is beside what goes on, and does not end it.
+  if (problem.place === "inside" || problem.place === "tokens") return { ...state, problem };
   const interrupted = state.phase === "training" || state.phase === "starting";
   const phase = broken ? "broken" : interrupted ? (state.run ? "paused" : "ready") : state.phase;
   // A failed check leaves the last digest standing; a text that broke off is no longer being written.

@@ -75,8 +75,8 @@ test("a problem in training pauses; one of the page ends; elsewhere nothing stop
 });
 
 test("a text that was cut short stands for no settings", () => {
-  const writing = [...withText, { type: "writing", side: "before", key: "k" }, { type: "text", side: "before", text: "a" }, { type: "text", side: "before", text: "b" }];
-  assert.deepEqual(after(...writing, { type: "written", side: "before", whole: true }).before, { text: "ab", writing: false, key: "k", step: 0 });
+  const writing = [...withText, { type: "writing", side: "before", key: "k", prompt: "p" }, { type: "text", side: "before", text: "a" }, { type: "text", side: "before", text: "b" }];
+  assert.deepEqual(after(...writing, { type: "written", side: "before", whole: true }).before, { prompt: "p", text: "ab", writing: false, key: "k", step: 0 });
   assert.equal(after(...writing, { type: "written", side: "before", whole: false }).before.key, "");
 });
 

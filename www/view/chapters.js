@@ -6,5 +6,7 @@ export const CHAPTERS = [
   { name: "proof", under: "benefits", load: async () => (await import("./proof.js")).proofView },
   { name: "efficient", under: "benefits", load: async () => (await import("./efficient.js")).efficientView },
   { name: "storage", under: "benefits", load: async () => (await import("./storage.js")).storageView },
+  { name: "inside", under: "look", load: async () => (await import("./inside.js")).insideView },
+  { name: "tokens", under: "look", load: async () => (await import("./tokens.js")).tokensView },
   { name: "code", load: async () => (await import("./code.js")).codeView },
 ];

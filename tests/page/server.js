@@ -20,24 +20,27 @@ const TYPES = {
  * @param {(path: string) => string | undefined} [options.override]
  * @param {Record<string, string | Uint8Array>} [options.pages] contents of files that no folder holds
  * @param {Record<string, string>} [options.headers] that go with every answer
+ * @param {number} [options.port] else any that is free
  */
-export async function serveFolder(folder, { path = "/some/where/", override, pages = {}, headers = {} } = {}) {
+export async function serveFolder(folder, { path = "/some/where/", override, pages = {}, headers = {}, port = 0 } = {}) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     const inside = url.pathname.startsWith(path) ? normalize(url.pathname.slice(path.length)) : "..";
     if (inside.startsWith("..")) return response.writeHead(404).end();
     const file = inside === "." || inside.endsWith("/") || inside === "" ? join(inside, "index.html") : inside;
     try {
-      const body = Object.hasOwn(pages, file) ? Buffer.from(pages[file]) : await readFile(override?.(file) ?? join(folder, file));
+      const instead = override?.(file);
+      const body = Object.hasOwn(pages, file) ? Buffer.from(pages[file]) : await readFile(instead ?? join(folder, file));
       const type = TYPES[extname(file)] ?? "application/octet-stream";
       response.writeHead(200, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-store", ...headers }).end(body);
     } catch {
       response.writeHead(404).end();
     }
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
   return {
+    port: server.address().port,
     origin,
     url: `${origin}${path}`,
     close() {

@@ -1,6 +1,7 @@
 //! What others get: dist/site, a folder for any static host, and dist/npm, a package. Both are made of www/ as it is.
 
 mod npm;
+mod offline;
 mod references;
 
 use crate::build::{self, copy, gzipped_size, megabytes, read, remove};
@@ -41,7 +42,7 @@ fn site(www: &Path, files: &[PathBuf], to: &Path) -> Result<()> {
     for file in &files {
         copy(&www.join(file), &to.join(file))?;
     }
-    Ok(())
+    offline::prepare(to, &files)
 }
 
 /// The files of a folder, relative to it and in order.

@@ -8,8 +8,9 @@
  */
 
 import { Client, blobWorker } from "./client.js";
+import { resolved } from "./fetch.js";
 import { Pool, howMany } from "./pool.js";
-import { CODES, LabError } from "./protocol.js";
+import { CODES, LabError, textOrIds } from "./protocol.js";
 import { BROWSERS, hasSimd } from "./simd.js";
 
 export { CODES, LabError } from "./protocol.js";
@@ -24,6 +25,7 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").GenerateOptions} GenerateOptions */
 /** @typedef {import("./types.js").Generated} Generated */
 /** @typedef {import("./types.js").LayerDelta} LayerDelta */
+/** @typedef {import("./types.js").LoadOptions} LoadOptions */
 /** @typedef {import("./types.js").ModelFiles} ModelFiles */
 /** @typedef {import("./types.js").ModelInfo} ModelInfo */
 /** @typedef {import("./types.js").ModelOptions} ModelOptions */
@@ -34,18 +36,6 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").TrainOptions} TrainOptions */
 /** @typedef {{ signal?: AbortSignal }} Abortable */
 /** @typedef {[string | ModelFiles, ModelOptions, { fast: boolean, helpers: boolean }]} LoadArguments helpers: there may be some later */
-
-/**
- * @typedef {object} LoadOptions
- * @property {string | URL | ModelFiles} [model] the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files. Else the tiny model beside this module
- * @property {number} [workers] that compute gradients, at most; one for each core but one, 1 to 8, unless told otherwise. The adapter is the same bit for bit
- * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
- * @property {(progress: Progress) => void} [onProgress]
- * @property {(error: LabError) => void} [onRestart] the worker died and another was started in the last saved state
- * @property {AbortSignal} [signal]
- * @property {() => import("./client.js").WorkerLike} [createWorker]
- * @property {number} [saveEvery] milliseconds of training between two automatic saves
- */
 
 export class LoraLab {
   /** @type {Client} */
@@ -405,16 +395,4 @@ export class LoraLab {
     }
     throw new LabError(CODES.workerDied, `${death.message}; and it could not be replaced: ${last.message}`, { cause: last });
   }
-}
-
-/** A worker from a blob has no folder of its own: a relative URL has to be resolved here. @param {LoadOptions["model"]} model */
-function resolved(model = new URL(/* @vite-ignore */ "models/tiny/", import.meta.url)) {
-  if (typeof model !== "string" && !(model instanceof URL)) return model;
-  const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
-  return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;
-}
-
-/** @param {string | Uint32Array | number[]} input */
-function textOrIds(input) {
-  return typeof input === "string" ? input : Uint32Array.from(input);
 }

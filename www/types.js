@@ -133,6 +133,18 @@
 
 /** @typedef {{ config: string, weights: Uint8Array<ArrayBuffer>, tokenizer?: string }} ModelFiles */
 
+/**
+ * @typedef {object} LoadOptions
+ * @property {string | URL | ModelFiles} [model] the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files. Else the tiny model beside this module
+ * @property {number} [workers] that compute gradients, at most; one for each core but one, 1 to 8, unless told otherwise. The adapter is the same bit for bit
+ * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
+ * @property {(progress: Progress) => void} [onProgress]
+ * @property {(error: import("./protocol.js").LabError) => void} [onRestart] the worker died and another was started in the last saved state
+ * @property {AbortSignal} [signal]
+ * @property {() => import("./client.js").WorkerLike} [createWorker]
+ * @property {number} [saveEvery] milliseconds of training between two automatic saves
+ */
+
 /** @typedef {{ fast: boolean, module?: WebAssembly.Module }} EngineOptions fast: the build with relaxed SIMD; module: that build, compiled already */
 
 /**

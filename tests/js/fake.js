@@ -139,6 +139,7 @@ export function workers(loadEngine = fakeEngine) {
   const made = [];
   const createWorker = () => {
     const { port1, port2 } = new MessageChannel();
+    const ports = [];
     const worker = {
       received: [],
       terminated: false,
@@ -152,6 +153,8 @@ export function workers(loadEngine = fakeEngine) {
       terminate() {
         this.terminated = true;
         port1.close();
+        // A thread takes its ports along when it ends.
+        for (const port of ports) port.close();
       },
     };
     port1.onmessage = (event) => worker.onmessage?.(event);
@@ -164,7 +167,11 @@ export function workers(loadEngine = fakeEngine) {
         port2.postMessage(message, transfer);
       },
     };
-    port2.onmessage = (event) => scope.onmessage(event);
+    port2.onmessage = (event) => {
+      ports.push(...[event.data.port, ...(event.data.args ?? [])].filter((item) => item instanceof MessagePort));
+      scope.onmessage(event);
+      if (worker.terminated) worker.terminate();
+    };
     serve(scope, loadEngine);
     return worker;
   };

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 const LARGEST_WASM: usize = 1_500_000;
 
 /// One target with fat link-time optimisation: minutes on two cores when everything is to be compiled.
-const BUILD_LIMIT: std::time::Duration = MINUTE.saturating_mul(25);
+pub const LIMIT: std::time::Duration = MINUTE.saturating_mul(25);
 
 pub fn run() -> Result<()> {
     wasm()?;
@@ -27,7 +27,7 @@ fn wasm() -> Result<()> {
     cargo.current_dir(root()).args(["build", "--release", "--lib", "--package", "lora-lab", "--target", setup::WASM]);
     // RUSTFLAGS would replace, not extend, the flags of .cargo/config.toml, and SIMD with them.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    process::run(&mut cargo, BUILD_LIMIT)?;
+    process::run(&mut cargo, LIMIT)?;
 
     let input = target_folder()?.join(setup::WASM).join("release/lora_lab.wasm");
     let folder = root().join("www/pkg");
@@ -76,7 +76,7 @@ fn vendor_list(json: &str) -> Result<Vec<(PathBuf, PathBuf)>> {
 }
 
 /// Cargo's target folder, which the environment may have moved.
-fn target_folder() -> Result<PathBuf> {
+pub fn target_folder() -> Result<PathBuf> {
     let metadata =
         output(Command::new("cargo").current_dir(root()).args(["metadata", "--no-deps", "--format-version=1"]));
     let metadata = metadata.and_then(|text| serde_json::from_str::<Value>(&text).ok());

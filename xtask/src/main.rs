@@ -1,8 +1,9 @@
 //! `cargo xtask …`: everything that is done to the repository, in Rust instead of shell.
 //!
 //! A module has one reason: `setup` installs what is missing, `build` makes what the browser loads, `serve`, `test`,
-//! `dist` and `check` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
+//! `dist`, `check` and `bench` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
 
+mod bench;
 mod build;
 mod check;
 mod counts;
@@ -27,6 +28,7 @@ usage: cargo xtask <command>
   build                      WebAssembly into www/pkg, npm files into www/vendor
   dist [--no-build]          dist/site, the page for any static host, and dist/npm, a package
   check                      format, lints on both targets, types
+  bench web [PART …]         the figures, in headless Chromium: page steps kernels growth peers; --quick to try it out
   pretrain --corpus FILE …   train the tiny checkpoint anew, natively: an hour or two";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Some((&"build", [])) => build::run(),
         Some((&"dist", rest)) => dist::run(rest),
         Some((&"check", [])) => check::run(),
+        Some((&"bench", ["web", rest @ ..])) => bench::web(rest),
         Some((&"pretrain", rest)) => pretrain(rest),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             println!("{USAGE}");

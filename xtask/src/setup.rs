@@ -207,7 +207,7 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
 
 /// Whether node_modules holds what package-lock.json wants. Contents are compared, not times,
 /// so that neither a fresh checkout nor somebody's `npm install` makes everything be installed again.
-fn npm_is_up_to_date(wanted: &str, installed: &str) -> bool {
+pub fn npm_is_up_to_date(wanted: &str, installed: &str) -> bool {
     let packages = |text| serde_json::from_str::<Value>(text).ok()?["packages"].as_object().cloned();
     let (Some(wanted), Some(installed)) = (packages(wanted), packages(installed)) else { return false };
     wanted.iter().all(|(path, package)| {

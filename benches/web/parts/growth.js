@@ -1,0 +1,48 @@
+// How the cost of a step grows with width, time, rank, batch and the number of adapted layers: one of them varies, the others are config S's.
+import { BATCH, BLOCK, CONFIGS, RANK } from "../model.js";
+import { material, ours } from "../contenders.js";
+import { interleaved, median, round, timed } from "../measure.js";
+
+/** Per axis: its values, what of the step they set, and a batch small enough for the largest. */
+const AXES = [
+  { axis: "width", values: [128, 192, 256, 384, 512, 768], batch: 1 },
+  { axis: "time", values: [64, 128, 256, 512, 1024], batch: 1 },
+  { axis: "rank", values: [1, 2, 4, 8, 16, 32, 64], batch: BATCH },
+  { axis: "batch", values: [1, 2, 4, 8, 16], batch: BATCH },
+  { axis: "layers", values: [1, 2, 3, 4, 5, 6], batch: BATCH },
+];
+
+/** @param {import("./steps.js").Settings} settings */
+export default async function growth({ quick, warm, rounds, say }) {
+  const axes = [];
+  for (const { axis, values, batch } of AXES) {
+    const chosen = quick ? values.slice(0, 2) : values;
+    const runs = [];
+    for (const value of chosen) runs.push(await prepared(axis, value, batch));
+    // LoraLab draws its windows itself.
+    const turns = runs.map(({ value, contender }) => ({ name: `${axis} ${value}`, run: () => timed(() => contender.step(new Uint32Array())) }));
+    const samples = await interleaved(turns, { warm, rounds }, (line) => say(`${axis}: ${line}`));
+    const points = await Promise.all(runs.map(async ({ value, contender }, i) => ({
+      value, milliseconds: round(median(samples[i])), memory: await contender.memory(), samples: samples[i].map((time) => round(time)),
+    })));
+    axes.push({ axis, batch: axis === "batch" ? undefined : batch, points });
+    for (const { contender, shared } of runs) {
+      contender.close();
+      shared.close();
+    }
+  }
+  return { axes, others: { ...CONFIGS.S.size, time: BLOCK, rank: RANK } };
+}
+
+/** @param {string} axis @param {number} value @param {number} batch */
+async function prepared(axis, value, batch) {
+  const size = { ...CONFIGS.S.size };
+  // Heads of 32 numbers, as in S.
+  if (axis === "width") Object.assign(size, { width: value, heads: value / 32 });
+  if (axis === "time") size.context = value;
+  const shared = await material(size, { batch: axis === "batch" ? value : batch, block: axis === "time" ? value : BLOCK });
+  const top = Array.from({ length: value }, (_, i) => size.layers - 1 - i);
+  const contender = await ours(shared, {}, { rank: axis === "rank" ? value : RANK, layers: axis === "layers" ? top : undefined });
+  if (!contender) throw new Error("LoraLab.load() gives neither simd128 nor one worker when asked for them");
+  return { value, contender, shared };
+}

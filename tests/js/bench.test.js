@@ -1,0 +1,131 @@
+/** The benchmark's own arithmetic: its tables are those of the committed results, and what must not be measured is refused. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { compareLosses } from "../../benches/web/contenders.js";
+import { interleaved, median, ratio } from "../../benches/web/measure.js";
+import { CONFIGS, configOf, randomTokens, randomWeights, readSafetensors, writeSafetensors } from "../../benches/web/model.js";
+import { plot } from "../../benches/web/plot.js";
+import { assemble, probe } from "../../benches/web/probe.js";
+import { between, judged, readResults, validate, written } from "../../benches/web/report.js";
+import { details, figures } from "../../benches/web/tables.js";
+
+const contender = (name, lanes, workers, milliseconds, more) => ({
+  name, lanes, workers, milliseconds, tokensPerSecond: 512_000 / milliseconds, gflops: 30, share: 0.6, againstPlain: 400 / milliseconds, memory: 90e6, firstLoss: 7,
+  samples: [milliseconds], ...more,
+});
+const config = () => ({
+  flopsPerToken: 13.84e6, tokens: 512, peaks: [{ lanes: "simd128", accumulators: 13, gflops: 50 }],
+  contenders: [
+    contender("LoRA Lab, simd128, 1 worker", "simd128", 1, 100, { share: 0.597 }), contender("plain candle, simd128", "simd128", 1, 400),
+    contender("LoRA Lab, simd128, 2 workers", "simd128", 2, 55, { againstOneWorker: 1.82 }),
+  ],
+});
+const about = { date: "2026-11-25T04:00:00.000Z", machine: "2 × A", browser: "Chromium 156", seconds: 9 };
+const results = () => ({
+  steps: { part: "steps", ...about, configs: { S: config(), M: config() } },
+  growth: { part: "growth", ...about, axes: [{ axis: "rank", batch: 4, points: [1, 2, 4].map((value) => ({ value, milliseconds: 10 * value, memory: 5e7, samples: [10] })) }] },
+  peers: { part: "peers", ...about, ...Object.fromEntries(["plain", "isolated"].map((page) => [page, { configs: { S: { flopsPerToken: 1, tokens: 512, contenders: [
+    contender("LoRA Lab, simd128, 1 worker", "simd128", 1, 100, { oursAgainstIt: 1 }), contender("jax-js 0.1.25, wasm", "wasm", 1, 300, { oursAgainstIt: 3 }),
+  ] } } }])) },
+});
+
+test("the tables of both README files and the drawing are what the committed results give", async () => {
+  const committed = await readResults(new URL("../../benches/results/", import.meta.url));
+  for (const [file, content] of await written(committed)) {
+    assert.equal(String(await readFile(file)), content, `${file.pathname} differs: run \`cargo xtask bench web\`, or write the tables anew with \`node benches/web/run.js --tables\``);
+  }
+});
+
+test("a result that lacks a number, or has one that cannot be, is refused by its place", () => {
+  for (const result of Object.values(results())) validate(result);
+  const broken = (change) => {
+    const { steps } = results();
+    change(steps);
+    return () => validate(steps);
+  };
+  assert.throws(broken((steps) => delete steps.configs.S.contenders[1].tokensPerSecond), /configs\.S\.contenders\[1\]\.tokensPerSecond/);
+  assert.throws(broken((steps) => (steps.configs.M.peaks[0].gflops = NaN)), /configs\.M\.peaks\[0\]\.gflops/);
+  assert.throws(broken((steps) => (steps.configs.S.contenders = [])), /configs\.S\.contenders/);
+  assert.throws(broken((steps) => (steps.part = "other")), /part/);
+  assert.doesNotThrow(broken((steps) => delete steps.configs.M));
+});
+
+test("a gate is judged by the number that is shown, and one that was not measured is not met", () => {
+  const gates = judged(results());
+  const of = (name, config) => gates.find((gate) => gate.name.startsWith(name) && gate.config === config);
+  assert.deepEqual([of("share of the SIMD peak, 1 worker, simd128", "S").got, of("share of the SIMD peak, 1 worker, simd128", "S").met], ["0.6", true]);
+  assert.equal(of("share of the SIMD peak, 1 worker, simd128", "M").met, false);
+  assert.equal(of("tokens/s against plain candle", "S").got, "4 ×");
+  assert.equal(of("2 workers against 1", "S").met, false);
+  assert.deepEqual([of("WebAssembly memory", "S").got, of("WebAssembly memory", "S").met], ["90 MB", true]);
+  assert.equal(of("share of the SIMD peak, 1 worker, relaxed", "S").met, undefined);
+  assert.ok(judged({}).every(({ met }) => met === undefined));
+});
+
+test("the tables say what was measured, and that a peer is faster where it is", () => {
+  const all = results();
+  assert.match(figures(all), /\| LoRA Lab, simd128, 1 worker \| 5,120 \| 60 % \| 4\.00 × \| 90 \|/);
+  // Ours is 4 × as fast as candle and 3 × as fast as the peer.
+  assert.match(figures(all), /\| jax-js 0\.1\.25, wasm \| 1,707 \| 60 % \| 1\.33 × \| 90 \| – \| – \| – \| – \|/);
+  assert.match(figures(all), /None of them is faster/);
+  all.peers.plain.configs.S.contenders[1].oursAgainstIt = 0.8;
+  assert.match(figures(all), /\*\*jax-js 0\.1\.25, wasm is 1\.25 × as fast as LoRA Lab on S \(any page\)\.\*\*/);
+  assert.match(details(all, judged(all)), /\| grows as \|  \| rank\^1\.00 \| rank\^1\.00 \|/);
+});
+
+test("the drawing holds every point", () => {
+  const svg = plot(results().growth);
+  assert.equal(svg.match(/<circle/g).length, 3);
+  assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+});
+
+test("text goes between its markers and nowhere else", () => {
+  const text = "a\n<!-- x: written by cargo xtask bench web -->\nold\n<!-- end of x -->\nb";
+  assert.equal(between(text, "x", "new"), text.replace("old", "new"));
+  assert.throws(() => between(text, "y", "new"), /markers/);
+});
+
+test("the probe's module computes what it is timed for, and reports a rate", () => {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(assemble(3, false)));
+  // x ← 2x + 1 from 1 on gives 2ⁿ⁺¹ − 1, exactly.
+  assert.equal(exports.run(1, 2, 1), 3 * 511);
+  assert.equal(exports.run(2, 2, 1), 3 * (2 ** 17 - 1));
+  const found = probe("simd128");
+  assert.ok(found.sample(5) > 0.1 && found.accumulators >= 8);
+});
+
+test("whoever trains something else is not timed", () => {
+  const [ours, good] = [{ name: "ours", losses: [7, 6, 5] }, { name: "good", losses: [7.0009, 6, 9] }];
+  compareLosses([ours, good], 2);
+  assert.throws(() => compareLosses([ours, good], 3), /good has loss 9 in step 2/);
+  assert.throws(() => compareLosses([ours, { name: "bad", losses: [7.002] }], 1), /bad/);
+  assert.throws(() => compareLosses([ours, { name: "bad", losses: [NaN] }], 1), /bad/);
+});
+
+test("each round has another first, and the warm-up is thrown away", async () => {
+  const order = [];
+  const turn = (name) => ({ name, run: async () => order.push(name) });
+  const samples = await interleaved([turn("a"), turn("b"), turn("c")], { warm: 1, rounds: 2 });
+  assert.equal(order.join(""), "abcbcacab");
+  assert.deepEqual(samples, [[6, 8], [4, 9], [5, 7]]);
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.equal(ratio([2, 4, 90], [1, 2, 3]), 2);
+});
+
+test("a random model's file is read back, has the parameters of its configuration, and is the same each time", () => {
+  const weights = randomWeights(CONFIGS.S.size);
+  const read = readSafetensors(writeSafetensors(weights));
+  assert.deepEqual([...read.keys()], [...weights.keys()]);
+  for (const [name, { shape, data }] of weights) {
+    assert.deepEqual(read.get(name).shape, shape);
+    assert.deepEqual(read.get(name).data, data);
+  }
+  const { width, layers, context, vocabulary } = CONFIGS.S.size;
+  const count = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0);
+  assert.equal(count, (vocabulary + context) * width + layers * (12 * width * width + 13 * width) + 2 * width);
+  assert.deepEqual(randomWeights(CONFIGS.S.size).get("transformer.wpe.weight"), weights.get("transformer.wpe.weight"));
+  assert.equal(configOf(CONFIGS.S.size).n_embd, width);
+  assert.ok(randomTokens(vocabulary).every((id) => id < vocabulary));
+});

@@ -3,6 +3,7 @@
 import { linked, remember } from "./language.js";
 import "./element.js";
 import { LANGUAGES, language, wordsIn } from "./i18n.js";
+import { translate } from "./translate.js";
 
 /** @typedef {import("./i18n.js").Language} Language */
 /** @typedef {import("./i18n.js").Words} Words */
@@ -32,14 +33,7 @@ async function speak(lang) {
   html.lang = lang;
   lab.lang = lang;
   toggle.lang = other(lang);
-  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-i18n]"))) {
-    const words = t(element.dataset["i18n"] ?? "");
-    if (element instanceof HTMLMetaElement) element.content = words;
-    else element.textContent = words;
-  }
-  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-i18n-title]"))) {
-    element.title = t(element.dataset["i18nTitle"] ?? "");
-  }
+  translate(t);
   return true;
 }
 

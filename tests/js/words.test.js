@@ -6,6 +6,8 @@ import hi from "../../www/i18n/hi.js";
 import { LANGUAGES, language, words, wordsIn } from "../../www/i18n.js";
 
 const WWW = new URL("../../www/", import.meta.url);
+/** Pages in English that say the words of the table. */
+const PAGES = ["index.html", "embed/index.html"];
 
 async function sources() {
   const files = (await readdir(WWW)).concat((await readdir(new URL("view/", WWW))).map((name) => `view/${name}`));
@@ -21,7 +23,8 @@ test("every key that the code asks for is in the table", async () => {
 });
 
 test("nothing in the table is asked for by nobody", async () => {
-  const code = (await sources()) + (await readFile(new URL("index.html", WWW), "utf8"));
+  const pages = await Promise.all(PAGES.map((page) => readFile(new URL(page, WWW), "utf8")));
+  const code = [await sources(), ...pages].join("\n");
   // These are put together from a part and an id.
   const composed = /^(sample|problem|target|train|model|shelf|compare|code)\.|\.(heading|hint|text)$|^locale$/;
   for (const key of Object.keys(en)) {
@@ -79,20 +82,25 @@ test("a language is found by its tag, and English when there is none", async () 
   assert.equal((await wordsIn("hi")).t("train.train"), hi["train.train"]);
 });
 
-test("index.html says what the table says, so that the page reads the same before its scripts run", async () => {
-  const html = await readFile(new URL("index.html", WWW), "utf8");
-  const found = [...html.matchAll(/data-i18n="([\w.]+)"(?:[^>]*content="([^"]*)")?[^>]*>([^<]*)</g)];
-  assert.ok(found.length >= 6);
-  for (const [, key, content, inside] of found) assert.equal(content ?? inside, en[key], key);
-  for (const [, key, title] of html.matchAll(/data-i18n-title="([\w.]+)" title="([^"]*)"/g)) assert.equal(title, en[key]);
-});
+for (const page of PAGES) {
+  test(`${page} says what the table says, so that it reads the same before its scripts run`, async () => {
+    const html = await readFile(new URL(page, WWW), "utf8");
+    const found = [...html.matchAll(/data-i18n="([\w.]+)"(?:[^>]*content="([^"]*)")?[^>]*>([^<]*)</g)];
+    assert.ok(found.length >= 6);
+    for (const [, key, content, inside] of found) assert.equal(content ?? inside, en[key], key);
+    for (const [, key, title] of html.matchAll(/data-i18n-title="([\w.]+)" title="([^"]*)"/g)) assert.equal(title, en[key]);
+  });
+}
 
-test("the page's policy names nothing beyond itself", async () => {
-  const html = await readFile(new URL("index.html", WWW), "utf8");
-  const [, policy] = html.match(/Content-Security-Policy" content="([^"]+)"/);
-  assert.match(policy, /^default-src 'none'; /);
-  assert.doesNotMatch(policy, /'unsafe-inline'|'unsafe-eval'|https?:|\*|data:/);
-  assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script>/);
+test("the policy of each page names nothing beyond itself", async () => {
+  const names = (await readdir(new URL("embed/", WWW))).filter((name) => name.endsWith(".html")).map((name) => `embed/${name}`);
+  for (const page of ["index.html", ...names]) {
+    const html = await readFile(new URL(page, WWW), "utf8");
+    const [, policy] = html.match(/Content-Security-Policy" content="([^"]+)"/);
+    assert.match(policy, /^default-src 'none'; /);
+    assert.doesNotMatch(policy, /'unsafe-inline'|'unsafe-eval'|https?:|\*|data:/);
+    assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script>/);
+  }
 });
 
 test("values are put in, counts pick their form, unknown keys show themselves", () => {

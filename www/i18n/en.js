@@ -16,6 +16,17 @@ export default {
   "page.footer": "Everything runs in your browser: Rust, compiled to WebAssembly, in a worker. No server takes part.",
   "page.noscript": "This page computes in your browser and needs JavaScript.",
 
+  "examples.title": "LoRA Lab: put it into your page",
+  "examples.heading": "Put it into your page",
+  "examples.lead": "Each example runs here. What stands beside it is its own source, read from the same file.",
+  "examples.three.heading": "Three lines",
+  "examples.three.text": "One card, as wide as your page allows. Engine and model are downloaded when it comes into view.",
+  "examples.frame.heading": "A frame with parameters",
+  "examples.frame.text": "Where no script may be added. Every attribute of the element is a parameter of the address; this one waits for a click and is always dark.",
+  "examples.engine.heading": "The engine alone",
+  "examples.engine.text": "Without any interface of ours: load, attach, train, write.",
+  "examples.engine.run": "Run",
+
   "status.idle": "",
   "status.loading": "Loading the model",
   "status.ready": "Ready to train",

@@ -1,0 +1,36 @@
+/** The page of examples: its words in the reader's language, and beside each example the source that makes it. */
+
+import "../language.js";
+import { fetchBytes } from "../fetch.js";
+import { language, wordsIn } from "../i18n.js";
+import { translate } from "../translate.js";
+import { run } from "./engine.js";
+
+wordsIn(language(document.documentElement.lang)).then(({ t }) => translate(t));
+
+for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-source]"))) {
+  const name = place.dataset["source"] ?? "";
+  // A script is a file of its own; all else stands in this page between two comments.
+  const file = name.endsWith(".js") ? name : "index.html";
+  fetchBytes(new URL(file, import.meta.url)).then(
+    (bytes) => (place.textContent = excerpt(new TextDecoder().decode(bytes), name)),
+    (error) => (place.textContent = String(error)),
+  );
+}
+
+const button = /** @type {HTMLButtonElement} */ (document.getElementById("run"));
+const said = /** @type {HTMLElement} */ (document.getElementById("said"));
+button.addEventListener("click", async () => {
+  button.disabled = true;
+  said.textContent = "";
+  await run((text) => said.append(text)).catch((error) => said.append(String(error)));
+  button.disabled = false;
+});
+
+/** @param {string} text @param {string} name */
+function excerpt(text, name) {
+  const between = text.split(`<!-- ${name} -->\n`)[1]?.split(`<!-- /${name} -->`)[0] ?? text;
+  const lines = between.trimEnd().split("\n");
+  const indents = lines.filter((line) => line.trim()).map((line) => line.search(/\S/));
+  return lines.map((line) => line.slice(Math.min(...indents))).join("\n");
+}

@@ -46,6 +46,11 @@ export class Session {
     this.adapters = new Adapters(this, options.openShelf);
   }
 
+  /** The folder of the base. */
+  get model() {
+    return this.#options.model;
+  }
+
   /** @param {Event} event */
   dispatch(event) {
     this.state = reduce(this.state, event);

@@ -9,7 +9,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
 /** @typedef {import("./types.js").Progress} Progress */
 /** @typedef {import("./types.js").Step} Step */
 
-/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter" | "inside" | "tokens"} Place */
+/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter" | "inside" | "tokens" | "further"} Place */
 /** @typedef {{ place: Place, code: string, message: string }} Problem */
 /** The curve: one entry for each step, null where a step did not evaluate. @typedef {{ step: number[], loss: (number | null)[], heldOut: (number | null)[] }} Points */
 
@@ -19,6 +19,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {string} text what it trains on
  * @property {Corpus} corpus
  * @property {Points} points
+ * @property {Step[]} log each step as the engine told it
  * @property {number} step
  * @property {number} firstHeldOut
  * @property {number} heldOut the latest
@@ -206,7 +207,7 @@ function without(problem, place) {
 /** @param {Extract<Event, { type: "begun" }>} event @param {string} text @returns {Run} */
 function begun({ settings, corpus, heldOut }, text) {
   const points = { step: [0], loss: [null], heldOut: [heldOut] };
-  return { settings, text, corpus, points, step: 0, firstHeldOut: heldOut, heldOut, tokensPerSecond: 0, secondsPerStep: 0 };
+  return { settings, text, corpus, points, log: [], step: 0, firstHeldOut: heldOut, heldOut, tokensPerSecond: 0, secondsPerStep: 0 };
 }
 
 /** @param {Run} run @param {Step} step @param {number} seconds @returns {Run} */
@@ -220,6 +221,7 @@ function stepped(run, step, seconds) {
   return {
     ...run,
     step: step.step,
+    log: [...run.log.filter(({ step: at }) => at < step.step), step],
     heldOut: step.heldOutLoss ?? run.heldOut,
     tokensPerSecond: smooth(run.tokensPerSecond, step.tokensPerSecond),
     secondsPerStep: smooth(run.secondsPerStep, seconds),

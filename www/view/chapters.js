@@ -9,4 +9,5 @@ export const CHAPTERS = [
   { name: "inside", under: "look", load: async () => (await import("./inside.js")).insideView },
   { name: "tokens", under: "look", load: async () => (await import("./tokens.js")).tokensView },
   { name: "code", load: async () => (await import("./code.js")).codeView },
+  { name: "further", load: async () => (await import("./further.js")).furtherView },
 ];

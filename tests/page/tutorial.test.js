@@ -1,0 +1,79 @@
+// The tutorial read and played as a reader does, in both languages.
+import assert from "node:assert/strict";
+import en from "../../www/i18n/en.js";
+import hi from "../../www/i18n/hi.js";
+import { pageTest } from "./harness.js";
+
+/** Open it with a training that takes a moment; settles when the base has told its story. */
+async function open(visit, name) {
+  await visit.page.goto(`${visit.origin}/some/where/embed/${name}`);
+  await visit.page.evaluate(() => {
+    const lab = document.querySelector("lora-lab");
+    for (const [attribute, value] of Object.entries({ steps: 6, batch: 2, block: 64, lr: 0.01, length: 24 })) lab.setAttribute(attribute, String(value));
+  });
+  await visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing && state.digest.now && state.settings.steps === 6);
+  await visit.page.locator("#fingerprint:enabled").waitFor();
+}
+
+for (const [name, table] of Object.entries({ "tutorial.html": en, "tutorial.hi.html": hi })) {
+  pageTest(`${name}: what is between the paragraphs is alive`, async (visit) => {
+    const { page } = visit;
+    await open(visit, name);
+    const shown = (what) => page.locator(`[data-show="${what}"]`).first().textContent();
+    const number = async (what) => Number((await shown(what)).replace(/[^\d.]/g, ""));
+    // The numbers are the engine's.
+    const { info } = await visit.state();
+    assert.equal(await number("total"), info.parameters);
+    const { in: inputs, out } = info.layers[0];
+    assert.deepEqual([await number("in"), await number("out"), await number("lora")], [inputs, out, 8 * (inputs + out)]);
+    // The rank moves the picture at once, and the box's settings when the slider rests.
+    await page.locator("#rank").fill("4");
+    assert.equal(await number("lora"), 4 * (inputs + out));
+    assert.equal(await page.locator("#matrices .a").getAttribute("width"), "4");
+    await visit.until((state) => state.settings.rank === 4);
+    assert.equal(await page.locator("#strength").isDisabled(), true);
+    await page.locator("#fingerprint").click();
+    await page.locator("#fingerprints li").first().waitFor();
+
+    await visit.button(table["train.train"]).click();
+    await visit.until((state) => state.phase === "done" && state.after.text && !state.after.writing);
+    await page.locator("#fingerprint").click();
+    await page.locator("#fingerprints li").nth(1).waitFor();
+    assert.equal(await page.locator("[data-when=same]").isVisible(), true);
+    assert.equal(await page.locator("[data-when=differs]").isVisible(), false);
+    const digests = await page.locator("#fingerprints code").allTextContents();
+    assert.equal(new Set(digests).size, 1);
+    assert.ok((await visit.engine("(lab) => lab.baseDigest()")).startsWith(digests[0].slice(0, 16)));
+
+    // The strength: at 0 the base speaks, as the engine's own does.
+    const voice = page.locator("#voice");
+    await voice.filter({ hasText: /.{30}/s }).waitFor();
+    const adapted = await voice.textContent();
+    const { prompt, strength } = (await visit.state()).settings;
+    const base = prompt + (await visit.engine("(lab, prompt) => lab.generate(prompt, { temperature: 0, maxTokens: 48, adapter: false })", prompt)).text;
+    await page.locator("#strength").fill("0");
+    await voice.filter({ hasText: base }).waitFor();
+    assert.notEqual(adapted, base);
+    // The box has kept its own.
+    const own = prompt + (await visit.engine("(lab, prompt) => lab.generate(prompt, { temperature: 0, maxTokens: 48 })", prompt)).text;
+    assert.deepEqual([own, strength], [adapted, 1]);
+
+    const files = [];
+    page.on("download", (download) => files.push(download.suggestedFilename()));
+    await page.locator("#save").click();
+    for (let tries = 0; files.length < 2 && tries < 50; tries++) await page.waitForTimeout(50);
+    assert.deepEqual(files.sort(), ["adapter_config.json", "adapter_model.safetensors"]);
+    assert.deepEqual(visit.errors, []);
+    const strangers = visit.requests.filter((url) => !url.startsWith(`${visit.origin}/some/where/`) && !url.startsWith("blob:"));
+    assert.deepEqual(strangers, []);
+  });
+
+  for (const width of [360, 1280]) {
+    pageTest(`${name}: nothing is wider than a screen of ${width} pixels`, async (visit) => {
+      const { page } = visit;
+      await open(visit, name);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
+      if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}-${width}.png`, fullPage: true });
+    }, { viewport: { width, height: 800 } });
+  }
+}

@@ -1,7 +1,7 @@
 // The same model, adapter and optimizer in TensorFlow.js on its wasm backend. A classic script: the library's files are no modules that a browser can load.
 /* global tf, importScripts */
 const FOLDER = "/benches/web/node_modules/@tensorflow";
-importScripts("/benches/web/peers/memory.js", `${FOLDER}/tfjs-core/dist/tf-core.min.js`, `${FOLDER}/tfjs-backend-cpu/dist/tf-backend-cpu.min.js`, `${FOLDER}/tfjs-backend-wasm/dist/tf-backend-wasm.min.js`);
+importScripts("/benches/web/peers/memory.js", `${FOLDER}/tfjs/dist/tf.min.js`, `${FOLDER}/tfjs-backend-wasm/dist/tf-backend-wasm.min.js`);
 
 const LINEARS = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"];
 const DECAY = 0.01;
@@ -72,7 +72,7 @@ const methods = {
     };
     state.all = state.variables.flatMap((layers) => Object.values(layers).flatMap(({ a, b }) => [a, b]));
     const threads = await tf.env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT");
-    return { library: "TensorFlow.js", version: tf.version_core, backend: `wasm${threads ? ", threads" : ""}` };
+    return { library: "TensorFlow.js", version: tf.version.tfjs, backend: `wasm${threads ? ", threads" : ""}` };
   },
 
   /** @param {Uint32Array} windows (batch, time + 1) */

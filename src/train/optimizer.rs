@@ -96,6 +96,25 @@ impl AdamW {
         Ok(())
     }
 
+    /// First and second moments, in the order of [`Self::values`], and the updates done.
+    pub fn state(&self) -> ([&[f32]; 2], usize) {
+        (self.moments.each_ref().map(Vec::as_slice), self.step)
+    }
+
+    /// Goes on from what [`Self::state`] gave.
+    ///
+    /// # Errors
+    /// `config` if the moments are not as many as the parameters.
+    pub fn set_state(&mut self, moments: [Vec<f32>; 2], step: usize) -> Result<()> {
+        for moment in &moments {
+            if moment.len() != self.parameters() {
+                return Err(Error::config("moments", format!("{} numbers", self.parameters()), moment.len()));
+            }
+        }
+        (self.moments, self.step) = (moments, step);
+        Ok(())
+    }
+
     /// One update with `gradients · scale`, in the order of [`Self::values`]; says whether all values are finite after it.
     ///
     /// # Errors

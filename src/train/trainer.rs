@@ -166,16 +166,7 @@ impl Trainer {
         dropout_key: Option<u64>,
     ) -> Result<Gradients> {
         let mut pass = Pass { dropout_key, model_dropout: self.config.model_dropout, ..Pass::default() };
-        let loss = sequence_loss(model, window, tokens, &mut pass)?;
-        let store = loss.backward()?;
-        let mut values = Vec::with_capacity(self.optimizer.parameters());
-        for var in self.optimizer.vars() {
-            match store.get(var.as_tensor()) {
-                Some(gradient) => with_slice(gradient, |gradient| values.extend_from_slice(gradient))?,
-                None => values.resize(values.len() + var.elem_count(), 0.),
-            }
-        }
-        Ok(Gradients { loss: f64::from(loss.to_scalar::<f32>()?), values })
+        gradients(model, self.optimizer.vars(), window, tokens, &mut pass)
     }
 
     /// Sums gradients in the order given, clips the sum, and updates the variables.
@@ -295,6 +286,30 @@ impl Trainer {
             some.ok_or_else(|| Error::config("windows", format!("0 to {}", all.len()), format!("{windows:?}")))?;
         some.iter().map(|window| window_loss(model, window, targets(&all))).collect()
     }
+}
+
+/// Loss of one window and its gradients, those of `vars` one after the other: `window[..n−1]` are the inputs, `window[1..]`
+/// the targets, and `tokens` the number of targets of the whole step.
+///
+/// # Errors
+/// `too-short`, `too-long`; `tensor` for an id outside the vocabulary.
+pub fn gradients(
+    model: &dyn CausalLm,
+    vars: &[Var],
+    window: &[u32],
+    tokens: usize,
+    pass: &mut Pass,
+) -> Result<Gradients> {
+    let loss = sequence_loss(model, window, tokens, pass)?;
+    let store = loss.backward()?;
+    let mut values = Vec::with_capacity(vars.iter().map(|var| var.elem_count()).sum());
+    for var in vars {
+        match store.get(var.as_tensor()) {
+            Some(gradient) => with_slice(gradient, |gradient| values.extend_from_slice(gradient))?,
+            None => values.resize(values.len() + var.elem_count(), 0.),
+        }
+    }
+    Ok(Gradients { loss: f64::from(loss.to_scalar::<f32>()?), values })
 }
 
 /// Mean loss of some windows in nats a token, each `window[1..]` given what is before it; `None` for

@@ -62,11 +62,14 @@ fn main() -> ExitCode {
 
 /// Becomes the program of its own that pretrains. As a part of this one it would make everybody who only wants
 /// to see the page compile the model natively first.
+///
+/// It is built for this very processor, in a folder of its own: other flags there would make other builds start anew.
 fn pretrain(args: &[&str]) -> Result<()> {
     let mut command = Command::new("cargo");
     // The reader's folder stays the current one: paths among the arguments are meant from there.
-    command.args(["run", "--quiet", "--release", "--manifest-path"]).arg(root().join("pretrain/Cargo.toml")).arg("--");
-    Err(format!("cannot start cargo: {}", command.args(args).exec()))
+    command.args(["run", "--quiet", "--profile", "native", "--manifest-path"]).arg(root().join("pretrain/Cargo.toml"));
+    command.arg("--target-dir").arg(root().join("target/native")).arg("--").args(args);
+    Err(format!("cannot start cargo: {}", command.env("RUSTFLAGS", "-C target-cpu=native").exec()))
 }
 
 /// The repository that this program was run in. Cargo says it at run time too, which holds when clones share a target folder.

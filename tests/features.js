@@ -67,7 +67,10 @@ export async function walk(lab, text) {
 
   await lab.attach({ name: "one", rank: 2, alpha: 4, dropout: 0.1, seed: 5 });
   const options = { ...small, steps: 4, evaluateEvery: 2, heldOut: 0.2, warmupSteps: 2, learningRate: 0.01, weightDecay: 0.1, gradientClip: 0.5, accumulation: 2, seed: 6 };
+  const { trainable } = await lab.plan({ rank: 2 });
   const corpus = await lab.beginTraining({ text, ...options });
+  const footprint = await lab.footprint();
+  check("footprint", footprint.trainable === trainable && footprint.gradientBytes === 4 * trainable && footprint.optimizerBytes === 8 * trainable && footprint.wasmBytes === (await lab.memory()));
   check("held-out share", Math.abs(corpus.heldOutTokens / corpus.tokens - 0.2) < 0.02);
   const before = await lab.evaluate();
   check("evaluate", Number.isFinite(before));
@@ -175,5 +178,44 @@ export async function walk(lab, text) {
   await lab.remove("renamed");
   check("without an adapter it is the base", same(await lab.logits(ids), base));
   check("bad settings are refused", await refused("config", () => lab.attach({ rank: 0 })));
+  return seen;
+}
+
+/**
+ * The same for full fine-tuning.
+ *
+ * @param {import("../www/lora-lab.js").LoraLab} lab loaded with `full`
+ * @param {string} text
+ */
+export async function walkFull(lab, text) {
+  const seen = [];
+  const check = (name, holds, detail = "") => {
+    if (!holds) throw new Error(`${name} does not hold ${detail}`);
+    seen.push(name);
+  };
+  const same = (a, b) => a.length === b.length && a.every((value, index) => Object.is(value, b[index]));
+  const refused = (action) => action().then(() => false, ({ code }) => code === "unsupported");
+  const settings = { text, steps: 4, batchSize: 1, blockSize: 16, learningRate: 2e-4, warmupSteps: 0, evaluateEvery: 0, evaluationWindows: 2, seed: 1 };
+  const ids = await lab.encode("Once upon a time");
+  const [base, digest] = [await lab.logits(ids), await lab.baseDigest()];
+  const { trainable, gradientBytes, optimizerBytes, wasmBytes } = await lab.footprint();
+  check("all weights train", trainable === lab.info.parameters);
+  check("memory of gradients and moments", gradientBytes === 4 * trainable && optimizerBytes === 8 * trainable && wasmBytes > 4 * trainable);
+  check("no adapters", await refused(() => lab.attach({ rank: 2 })));
+  check("no imported ones", await refused(() => lab.importAdapter({ safetensors: new Uint8Array(), config: "{}" })));
+
+  await lab.beginTraining(settings);
+  const before = await lab.evaluate();
+  let state;
+  for await (const { step } of lab.train()) if (step === 2) state = await lab.saveState();
+  const trained = await lab.logits(ids);
+  check("training changes the base", !same(trained, base) && (await lab.baseDigest()) !== digest);
+  check("the held-out loss falls", (await lab.evaluate()) < before);
+  const resumed = await lab.resume(state);
+  check("resume says where it stands", resumed.step === 2 && resumed.steps === 4);
+  for await (const _ of lab.train());
+  check("a resumed run is the uninterrupted one", same(await lab.logits(ids), trained));
+  check("it writes", (await lab.generate(ids, { maxTokens: 4, stopAtEnd: false })).ids.length === 4);
+  check("the loss of a text", Number.isFinite(await lab.loss(text.slice(0, 500))));
   return seen;
 }

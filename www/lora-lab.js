@@ -22,6 +22,7 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").Corpus} Corpus */
 /** @typedef {import("./types.js").DeltaOptions} DeltaOptions */
 /** @typedef {import("./types.js").DeltaView} DeltaView */
+/** @typedef {import("./types.js").Footprint} Footprint */
 /** @typedef {import("./types.js").GenerateOptions} GenerateOptions */
 /** @typedef {import("./types.js").Generated} Generated */
 /** @typedef {import("./types.js").LayerDelta} LayerDelta */
@@ -88,13 +89,13 @@ export class LoraLab {
    * @returns {Promise<LoraLab>}
    */
   static async load(options = {}) {
-    const { onProgress, signal, createWorker = blobWorker, splitQkv = false, workers } = options;
+    const { onProgress, signal, createWorker = blobWorker, splitQkv = false, full = false, workers } = options;
     signal?.throwIfAborted();
     if (!hasSimd()) {
       throw new LabError(CODES.noSimd, `expected WebAssembly SIMD, which this browser lacks; it came with ${BROWSERS}`);
     }
     /** @type {LoadArguments} */
-    const model = [resolved(options.model), { splitQkv }, { fast: false, helpers: howMany(workers) > 1 }];
+    const model = [resolved(options.model), { splitQkv, full }, { fast: false, helpers: howMany(workers) > 1 }];
     const client = await Client.start(createWorker, signal);
     try {
       const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));
@@ -313,6 +314,11 @@ export class LoraLab {
   /** SHA-256 over the base's weights as they lie in the worker's memory now. @returns {Promise<string>} */
   baseDigest() {
     return this.#ask("baseDigest", []);
+  }
+
+  /** What the training takes or, before one, what it would take: for the active adapter or, loaded with `full`, for all weights. @returns {Promise<Footprint>} */
+  footprint() {
+    return this.#ask("footprint", []);
   }
 
   /** Bytes of the engine's memory: the leader's, if there are several workers. @returns {Promise<number>} */

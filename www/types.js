@@ -125,11 +125,24 @@
  * @property {{ base: Candidate[], adapter: Candidate[] | null }[]} positions adapter: null if none acts
  */
 
+/**
+ * The memory that training takes for what it trains, and what the engine takes in all.
+ * @typedef {object} Footprint
+ * @property {number} trainable numbers that train
+ * @property {number} gradientBytes
+ * @property {number} optimizerBytes AdamW's two moments
+ * @property {number} wasmBytes as memory() says
+ */
+
 /** @typedef {{ text: string, ids: Uint32Array }} Generated what was added to the prompt */
 
 /** @typedef {{ phase: "engine" | "model" | "weights", loaded: number, total: number | undefined }} Progress */
 
-/** @typedef {{ splitQkv?: boolean }} ModelOptions splitQkv: query, key and value as three layers, as in the textbook, instead of the fused c_attn */
+/**
+ * @typedef {object} ModelOptions
+ * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
+ * @property {boolean} [full] the base's own weights train, and there are no adapters
+ */
 
 /** @typedef {{ config: string, weights: Uint8Array<ArrayBuffer>, tokenizer?: string }} ModelFiles */
 
@@ -138,6 +151,7 @@
  * @property {string | URL | ModelFiles} [model] the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files. Else the tiny model beside this module
  * @property {number} [workers] that compute gradients, at most; one for each core but one, 1 to 8, unless told otherwise. The adapter is the same bit for bit
  * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
+ * @property {boolean} [full] full fine-tuning, to compare with: the base's own weights train, and there are no adapters
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(error: import("./protocol.js").LabError) => void} [onRestart] the worker died and another was started in the last saved state
  * @property {AbortSignal} [signal]
@@ -197,6 +211,7 @@
  * @property {(text: string) => Uint32Array} encode
  * @property {(ids: Uint32Array) => string} decode
  * @property {() => string} baseDigest
+ * @property {() => Footprint} footprint
  * @property {() => number} memory
  * @property {() => void} free
  */

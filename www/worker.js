@@ -24,7 +24,7 @@ import { CODES, LabError, START, buffers, failed } from "./protocol.js";
 const PLAIN = /** @type {const} */ ([
   "plan", "attach", "adapters", "select", "setEnabled", "setStrength", "rename", "remove", "merge", "unmerge", "isMerged",
   "exportAdapter", "importAdapter", "beginTraining", "position", "evaluate", "isTraining", "saveState", "resume", "reset",
-  "deltas", "delta", "candidates", "loss", "logits", "encode", "decode", "baseDigest", "memory",
+  "deltas", "delta", "candidates", "loss", "logits", "encode", "decode", "baseDigest", "footprint", "memory",
 ]);
 
 /** @param {EngineOptions} options @returns {Promise<Engine>} */

@@ -42,8 +42,9 @@ impl Lab {
     /// Adds an adapter and makes it the active one.
     ///
     /// # Errors
-    /// `config`, `no-target`, `adapter-exists`, `merged`.
+    /// `config`, `no-target`, `adapter-exists`, `merged`, and `unsupported` in full fine-tuning.
     pub fn attach(&mut self, name: &str, config: &LoraConfig) -> Result<Attached> {
+        self.not_full("attaching an adapter")?;
         self.not_merged("attaching an adapter")?;
         let attached = self.plan(config)?;
         let adapter = lora::attach(&mut self.model, name, config, &mut Rng::new(config.seed))?;
@@ -56,6 +57,7 @@ impl Lab {
     /// # Errors
     /// What [`peft::read_config`] and [`Adapter::load_safetensors`] refuse, and [`Self::attach`].
     pub fn import_adapter(&mut self, name: &str, safetensors: &[u8], config: &str) -> Result<Attached> {
+        self.not_full("importing an adapter")?;
         self.not_merged("importing an adapter")?;
         if self.qkv == Qkv::Split {
             let detail = "import it into a model with the fused c_attn, as the file has it".to_owned();
@@ -187,8 +189,9 @@ impl Lab {
     /// The active adapter back to the values it was attached or imported with. Its run ends.
     ///
     /// # Errors
-    /// `order` without an active adapter, `merged`.
+    /// `order` without an active adapter, `merged`, and `unsupported` in full fine-tuning: no copy of the first weights is kept.
     pub fn reset(&mut self) -> Result<()> {
+        self.not_full("resetting the adapter")?;
         self.not_merged("resetting the adapter")?;
         let adapter = self.active_adapter("resetting")?;
         let name = self.active.as_deref().unwrap_or_default();

@@ -3,11 +3,13 @@
 //! Nothing here is new; it keeps the parts consistent. A request that is refused has changed nothing.
 //!
 //! - [`adapters`] – attach, import, export, select, rename, remove, switch, merge
+//! - [`full`] – the base's own weights train instead
 //! - [`training`] – begin, step, evaluate, save and resume a run
 //! - [`inspect`] – norms, singular values, candidates, the loss of a text
 //! - [`writing`] – generate token by token, logits
 
 mod adapters;
+mod full;
 mod inspect;
 mod training;
 mod writing;
@@ -16,7 +18,7 @@ pub use adapters::{AdapterInfo, Attached};
 pub use inspect::{
     Candidate, CandidateOptions, Candidates, DeltaOptions, DeltaView, LayerDelta, LossOptions, Next, TokenText,
 };
-pub use training::{DataInfo, Position, Resumed};
+pub use training::{DataInfo, Footprint, Position, Resumed};
 pub use writing::Token;
 
 use crate::checkpoint::Gpt2Config;
@@ -27,6 +29,7 @@ use crate::nn::module::for_each_linear;
 use crate::tokenizer::Tokenizer;
 use crate::train::Trainer;
 use candle_core::Tensor;
+use full::Full;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -81,6 +84,8 @@ pub struct Lab {
     runs: usize,
     generation: Option<Generation>,
     qkv: Qkv,
+    /// Present if the base's own weights train.
+    full: Option<Full>,
     /// Of the base, counted before anything can be merged into it.
     parameters: usize,
     /// Each adapter's values when it was attached or imported.
@@ -96,13 +101,21 @@ impl Lab {
     /// Whatever is wrong with a file, by its name.
     pub fn new(config: &str, weights: &[u8], tokenizer: Option<&str>, qkv: Qkv) -> Result<Self> {
         let config = Gpt2Config::from_json(config)?;
-        let tokenizer = tokenizer.map(Tokenizer::from_json).transpose()?;
+        let tokenizer = Self::tokenizer(&config, tokenizer)?;
+        Ok(Self::with_model(Gpt2::load(config, weights, qkv)?, tokenizer, qkv))
+    }
+
+    fn tokenizer(config: &Gpt2Config, json: Option<&str>) -> Result<Option<Tokenizer>> {
+        let tokenizer = json.map(Tokenizer::from_json).transpose()?;
         if let Some(tokenizer) = tokenizer.as_ref().filter(|t| t.vocabulary() > config.vocab_size) {
             let expected = format!("at most the model's vocab_size, {}", config.vocab_size);
             return Err(Error::config("tokenizer.json's vocabulary", expected, tokenizer.vocabulary()));
         }
-        let model = Gpt2::load(config, weights, qkv)?;
-        Ok(Self {
+        Ok(tokenizer)
+    }
+
+    fn with_model(model: Gpt2, tokenizer: Option<Tokenizer>, qkv: Qkv) -> Self {
+        Self {
             qkv,
             parameters: model.parameters(),
             starts: BTreeMap::new(),
@@ -117,7 +130,8 @@ impl Lab {
             trainer: None,
             runs: 0,
             generation: None,
-        })
+            full: None,
+        }
     }
 
     /// What the model is.

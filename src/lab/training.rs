@@ -2,7 +2,7 @@
 
 use super::{Input, Lab};
 use crate::error::{Error, Result};
-use crate::lora::{self, LoraConfig};
+use crate::lora::{self, Adapter, LoraConfig};
 use crate::model::Gpt2;
 use crate::rng::Rng;
 use crate::train::state::SavedRun;
@@ -40,23 +40,40 @@ pub struct Position {
     pub held_out_windows: usize,
 }
 
+/// The memory that training takes for what it trains, beside weights and activations.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Footprint {
+    /// Numbers that train.
+    pub trainable: usize,
+    /// A step's gradient.
+    pub gradient_bytes: usize,
+    /// AdamW's two moments.
+    pub optimizer_bytes: usize,
+}
+
 /// What a saved state keeps of its surroundings.
 #[derive(Serialize, Deserialize)]
 struct Context {
+    /// The digest of the base that the run began on.
     base: String,
     adapter: String,
-    lora: LoraConfig,
+    /// Absent if the base's own weights train.
+    lora: Option<LoraConfig>,
 }
 
 impl Lab {
-    /// Begins a run of the active adapter over a text.
+    /// Begins a run of the active adapter, or of all weights in full fine-tuning, over a text.
     ///
     /// # Errors
     /// `order` without an active adapter, `merged`, `no-tokenizer` and what [`Trainer::new`] refuses;
     /// an earlier run goes on then.
     pub fn begin_training(&mut self, text: &Input, config: TrainConfig) -> Result<DataInfo> {
         self.not_merged("training")?;
-        let vars = self.active_adapter("training")?.vars().cloned().collect();
+        let vars = match &self.full {
+            Some(full) => full.vars.clone(),
+            None => self.active_adapter("training")?.vars().cloned().collect(),
+        };
         let trainer = Trainer::new(vars, self.ids(text)?, config, &self.model)?;
         let data = trainer.data();
         let info = DataInfo {
@@ -166,37 +183,73 @@ impl Lab {
         self.trainer.is_some()
     }
 
-    /// The run as bytes: adapter, optimizer, position, settings and text.
+    /// What the run takes or, before there is one, what a run of the active adapter or of all weights would take.
+    ///
+    /// # Errors
+    /// `order` if there is nothing to train.
+    pub fn footprint(&self) -> Result<Footprint> {
+        let trainable = match (&self.trainer, &self.full) {
+            (Some(trainer), _) => trainer.optimizer().parameters(),
+            (None, Some(_)) => self.base_parameters(),
+            (None, None) => self.active_adapter("a footprint")?.parameters(),
+        };
+        let numbers = |count: usize| count * size_of::<f32>();
+        Ok(Footprint { trainable, gradient_bytes: numbers(trainable), optimizer_bytes: numbers(2 * trainable) })
+    }
+
+    /// The run as bytes: adapter or weights, optimizer, position, settings and text.
     ///
     /// # Errors
     /// `order` without a run.
     pub fn save_state(&self) -> Result<Vec<u8>> {
         let trainer = self.trainer.as_ref().ok_or_else(|| no_run("saving the state"))?;
-        let adapter = self.active_adapter("saving the state")?;
-        let context = Context {
-            base: self.unmerged_digest.clone().map_or_else(|| self.base_digest(), Ok)?,
-            adapter: self.active.clone().unwrap_or_default(),
-            lora: adapter.config().clone(),
+        let context = match &self.full {
+            Some(full) => Context { base: full.start.clone(), adapter: String::new(), lora: None },
+            None => Context {
+                base: self.unmerged_digest.clone().map_or_else(|| self.base_digest(), Ok)?,
+                adapter: self.active.clone().unwrap_or_default(),
+                lora: Some(self.active_adapter("saving the state")?.config().clone()),
+            },
         };
         trainer.save(serde_json::to_value(context).map_err(|e| Error::format("the saved state", e))?)
     }
 
-    /// Goes on with a saved run: its adapter is attached, replacing one of the same name, and active.
+    /// Goes on with a saved run: its adapter is attached, replacing one of the same name, and active; or the weights are what it made of them.
     ///
     /// # Errors
-    /// `format`, `shape`, and `other-base` for a state that was made on another base.
+    /// `format`, `shape`, `other-base` for a state that was made on another base, and `unsupported` for the other kind of training.
     pub fn resume(&mut self, bytes: &[u8]) -> Result<Resumed> {
         self.not_merged("resuming")?;
         let saved = SavedRun::read(bytes)?;
         let context: Context =
             serde_json::from_value(saved.context().clone()).map_err(|e| Error::format("the saved state", e))?;
-        let expected = self.base_digest()?;
+        let expected = self.full.as_ref().map_or_else(|| self.base_digest(), |full| Ok(full.start.clone()))?;
         if context.base != expected {
             return Err(Error::OtherBase { what: "the saved state", expected, got: context.base });
         }
+        let trainer = match (context.lora, &self.full) {
+            (Some(lora), None) => self.resume_adapter(saved, &context.adapter, &lora)?,
+            (None, Some(full)) => {
+                let (trainer, values) = saved.resume(full.vars.clone(), &self.model)?;
+                trainer.optimizer().set_values(&values)?;
+                trainer
+            }
+            (lora, _) => {
+                let detail = if lora.is_some() { "load the model without it" } else { "load the model for it" };
+                return Err(Error::Unsupported { what: "resuming with full fine-tuning", detail: detail.into() });
+            }
+        };
+        let at = Resumed { step: trainer.steps_done(), steps: trainer.config().steps };
+        (self.trainer, self.generation) = (Some(trainer), None);
+        self.runs += 1;
+        Ok(at)
+    }
+
+    /// The adapter of a saved run in the place of one of the same name, and its trainer.
+    fn resume_adapter(&mut self, saved: SavedRun, name: &str, lora: &LoraConfig) -> Result<Trainer> {
         // Built under a name of its own, so that a refusal leaves the present adapter alone.
         let scratch = "\u{0}resume";
-        let adapter = lora::attach(&mut self.model, scratch, &context.lora, &mut Rng::new(context.lora.seed))?;
+        let adapter = lora::attach(&mut self.model, scratch, lora, &mut Rng::new(lora.seed))?;
         adapter.switch().set_active(false);
         let start = adapter.snapshot()?;
         let resumed = saved.resume(adapter.vars().cloned().collect(), &self.model).and_then(|(trainer, values)| {
@@ -210,23 +263,25 @@ impl Lab {
                 return Err(error);
             }
         };
-        lora::remove(&mut self.model, &context.adapter)?;
-        lora::rename(&mut self.model, scratch, &context.adapter)?;
-        self.adopt(&context.adapter, adapter)?;
-        self.starts.insert(context.adapter.clone(), start);
-        let at = Resumed { step: trainer.steps_done(), steps: trainer.config().steps };
-        (self.trainer, self.generation) = (Some(trainer), None);
-        self.runs += 1;
-        Ok(at)
+        lora::remove(&mut self.model, name)?;
+        lora::rename(&mut self.model, scratch, name)?;
+        self.adopt(name, adapter)?;
+        self.starts.insert(name.to_owned(), start);
+        Ok(trainer)
     }
 
     /// Lends run and model to `f` with the adapter on at full strength.
     fn training<R>(&mut self, what: &'static str, f: impl FnOnce(&mut Trainer, &Gpt2) -> Result<R>) -> Result<R> {
         self.not_merged(what)?;
-        let adapter = self.active_adapter(what)?.clone();
+        let adapter = match self.full {
+            Some(_) => None,
+            None => Some(self.active_adapter(what)?.clone()),
+        };
         let trainer = self.trainer.as_mut().ok_or_else(|| no_run(what))?;
-        adapter.switch().set_active(true);
-        adapter.switch().set_strength(1.);
+        if let Some(switch) = adapter.as_ref().map(Adapter::switch) {
+            switch.set_active(true);
+            switch.set_strength(1.);
+        }
         let result = f(trainer, &self.model);
         self.switch();
         result

@@ -1,6 +1,7 @@
 //! GPT-2 (Radford et al., 2019) in the names and the layout of its Hugging Face checkpoint.
 
 use super::CausalLm;
+use super::source::{FromFile, FromRng, Shapes, Source};
 use crate::checkpoint::{Gpt2Config, TensorFile};
 use crate::error::{Error, Result};
 use crate::nn::{AnyLinear, Child, LayerCache, LayerNorm, Linear, NamedChildren, Pass};
@@ -8,7 +9,7 @@ use crate::ops::activation::gelu;
 use crate::ops::attention::{attention, attention_cached};
 use crate::ops::linear::{Dropout, Orientation, dropout};
 use crate::rng::Rng;
-use candle_core::{Device, IndexOp, Tensor, Var};
+use candle_core::{IndexOp, Tensor, Var};
 use candle_nn::{Embedding, Module};
 use std::borrow::Cow;
 
@@ -28,11 +29,6 @@ pub enum Qkv {
     Fused,
     /// Three layers `W_query`, `W_key`, `W_value`, as in the textbook.
     Split,
-}
-
-/// Where weights come from.
-trait Source {
-    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor>;
 }
 
 #[derive(Debug)]
@@ -396,45 +392,4 @@ fn split(fused: &Linear, d: usize) -> Result<[AnyLinear; 3]> {
         Ok::<_, Error>(AnyLinear::from(Linear::new(weight, bias, Orientation::InOut)?))
     };
     Ok([part(0)?, part(1)?, part(2)?])
-}
-
-struct FromFile<'a> {
-    file: &'a mut TensorFile,
-    /// What becomes of each tensor: nothing, or a variable.
-    wrap: &'a mut dyn FnMut(&str, Tensor) -> Result<Tensor>,
-}
-
-impl Source for FromFile<'_> {
-    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        (self.wrap)(name, self.file.take(name, shape)?)
-    }
-}
-
-struct FromRng<'a> {
-    rng: &'a mut Rng,
-    blocks: usize,
-    vars: Vec<(String, Var)>,
-}
-
-impl Source for FromRng<'_> {
-    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let count = shape.iter().product();
-        let std = if name.ends_with("c_proj.weight") { 0.02 / (2. * self.blocks as f32).sqrt() } else { 0.02 };
-        let values: Vec<f32> = match name {
-            _ if name.ends_with("bias") => vec![0.; count],
-            _ if shape.len() == 1 => vec![1.; count],
-            _ => (0..count).map(|_| self.rng.normal() * std).collect(),
-        };
-        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
-        self.vars.push((name.into(), var.clone()));
-        Ok(var.as_tensor().clone())
-    }
-}
-
-struct Shapes;
-
-impl Source for Shapes {
-    fn tensor(&mut self, _name: &str, shape: &[usize]) -> Result<Tensor> {
-        Ok(Tensor::new(0f32, &Device::Cpu)?.broadcast_as(shape)?)
-    }
 }

@@ -3,6 +3,7 @@
 //! - [`gpt2`] – GPT-2, from a checkpoint, freshly initialised, or as shapes alone
 
 pub mod gpt2;
+mod source;
 
 pub use gpt2::{Gpt2, Head, Qkv};
 

@@ -39,6 +39,14 @@ impl AdamWConfig {
     }
 }
 
+/// Values and optimizer state at some step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Snapshot {
+    values: Vec<f32>,
+    moments: [Vec<f32>; 2],
+    step: usize,
+}
+
 /// Decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2), by PyTorch's update rule exactly.
 #[derive(Clone, Debug)]
 pub struct AdamW {
@@ -77,10 +85,31 @@ impl AdamW {
     /// `tensor`, on a defect of ours.
     pub fn values(&self) -> Result<Vec<f32>> {
         let mut all = Vec::with_capacity(self.parameters());
+        self.values_into(&mut all)?;
+        Ok(all)
+    }
+
+    fn values_into(&self, all: &mut Vec<f32>) -> Result<()> {
+        all.clear();
         for var in &self.vars {
             with_slice(var.as_tensor(), |values| all.extend_from_slice(values))?;
         }
-        Ok(all)
+        Ok(())
+    }
+
+    /// Copies all that an update changes into buffers that may have been used before.
+    pub(super) fn remember(&self, snapshot: &mut Snapshot) -> Result<()> {
+        self.values_into(&mut snapshot.values)?;
+        snapshot.moments.clone_from(&self.moments);
+        snapshot.step = self.step;
+        Ok(())
+    }
+
+    /// Undoes what came after [`Self::remember`].
+    pub(super) fn go_back(&mut self, snapshot: Snapshot) -> Result<()> {
+        self.set_values(&snapshot.values)?;
+        (self.moments, self.step) = (snapshot.moments, snapshot.step);
+        Ok(())
     }
 
     /// Writes values back, in the order of [`Self::values`].

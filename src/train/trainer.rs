@@ -7,7 +7,7 @@
 use super::config::TrainConfig;
 use super::data::TokenData;
 use super::gradients::{GradientSum, Gradients};
-use super::optimizer::AdamW;
+use super::optimizer::{AdamW, Snapshot};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::CausalLm;
@@ -39,13 +39,6 @@ pub struct Step {
     pub done: bool,
 }
 
-/// Values and optimizer state at some step.
-#[derive(Clone, Debug)]
-pub(super) struct Snapshot {
-    values: Vec<f32>,
-    optimizer: AdamW,
-}
-
 /// A training run of some variables of a model. The model is lent to each call, because generation
 /// needs it between the steps.
 #[derive(Debug)]
@@ -53,7 +46,7 @@ pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) data: TokenData,
     pub(super) optimizer: AdamW,
-    /// The last state that gave a finite loss, while the next one has not proved itself.
+    /// The last state that gave a finite loss, while the next one has not proved itself. Its buffers are used again in each step.
     proven: Option<Snapshot>,
 }
 
@@ -195,7 +188,8 @@ impl Trainer {
             return Err(self.diverged(loss)?);
         }
         let learning_rate = self.learning_rate();
-        let proven = Snapshot { values: self.optimizer.values()?, optimizer: self.optimizer.clone() };
+        let mut proven = self.proven.take().unwrap_or_default();
+        self.optimizer.remember(&mut proven)?;
         let finite = self.optimizer.update(&sum, self.clip(grad_norm), learning_rate)?;
         self.proven = Some(proven);
         if !finite {
@@ -256,8 +250,7 @@ impl Trainer {
     fn diverged(&mut self, loss: f64) -> Result<Error> {
         let step = self.steps_done() + 1;
         if let Some(proven) = self.proven.take() {
-            proven.optimizer.set_values(&proven.values)?;
-            self.optimizer = proven.optimizer;
+            self.optimizer.go_back(proven)?;
         }
         Ok(Error::Diverged { step, loss, kept: self.steps_done() })
     }

@@ -7,7 +7,7 @@ use crate::lora::LoraConfig;
 use crate::model::Qkv;
 use crate::train;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 type Result<T> = std::result::Result<T, JsValue>;
@@ -16,6 +16,16 @@ type Result<T> = std::result::Result<T, JsValue>;
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct LoadOptions {
     split_qkv: bool,
+    full: bool,
+}
+
+/// What a run takes, and what the whole engine does.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Footprint {
+    #[serde(flatten)]
+    run: lab::Footprint,
+    wasm_bytes: f64,
 }
 
 /// A step's gradients so far.
@@ -39,9 +49,14 @@ impl Lab {
     /// From the contents of `config.json`, `model.safetensors` and `tokenizer.json`.
     #[wasm_bindgen(constructor)]
     pub fn new(config: &str, weights: &[u8], tokenizer: Option<String>, load: &JsValue) -> Result<Lab> {
-        let LoadOptions { split_qkv } = options(load)?;
+        let LoadOptions { split_qkv, full } = options(load)?;
         let qkv = if split_qkv { Qkv::Split } else { Qkv::Fused };
-        lab::Lab::new(config, weights, tokenizer.as_deref(), qkv).map(Lab).map_err(to_js)
+        let tokenizer = tokenizer.as_deref();
+        let lab = match full {
+            true => lab::Lab::new_full(config, weights, tokenizer, qkv),
+            false => lab::Lab::new(config, weights, tokenizer, qkv),
+        };
+        lab.map(Lab).map_err(to_js)
     }
 
     pub fn info(&mut self) -> Result<JsValue> {
@@ -227,6 +242,11 @@ impl Lab {
     #[wasm_bindgen(js_name = baseDigest)]
     pub fn base_digest(&self) -> Result<String> {
         self.0.base_digest().map_err(to_js)
+    }
+
+    /// `{ trainable, gradientBytes, optimizerBytes, wasmBytes }`
+    pub fn footprint(&self) -> Result<JsValue> {
+        object(&Footprint { run: self.0.footprint().map_err(to_js)?, wasm_bytes: self.memory() })
     }
 
     /// Bytes of WebAssembly memory.

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { LoraLab } from "../../www/lora-lab.js";
 import { kinds, targeted, targetsFor, trainable } from "../../www/plan.js";
-import { walk } from "../features.js";
+import { walk, walkFull } from "../features.js";
 import { workers } from "./fake.js";
 
 const WWW = new URL("../../www/", import.meta.url);
@@ -21,15 +21,21 @@ before(async () => {
   text = String(await readFile(new URL("samples/pirate.txt", WWW)));
 });
 
-async function loaded(files = model) {
+async function loaded(files = model, options = {}) {
   const { createWorker } = workers(async () => engine);
-  return LoraLab.load({ model: files, createWorker });
+  return LoraLab.load({ model: files, createWorker, ...options });
 }
 
 test("every feature of the core is reachable", { timeout: 120_000 }, async (t) => {
   const lab = await loaded();
   const seen = await walk(lab, text.slice(0, 6000));
   t.diagnostic(`${seen.length} features: ${seen.join("; ")}`);
+  await lab.dispose();
+});
+
+test("full fine-tuning trains all weights by the same calls", { timeout: 60_000 }, async (t) => {
+  const lab = await loaded(model, { full: true });
+  t.diagnostic((await walkFull(lab, text.slice(0, 6000))).join("; "));
   await lab.dispose();
 });
 

@@ -1,7 +1,7 @@
 // The engine where it runs: in a worker, under the page's policy.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { walk } from "../features.js";
+import { walk, walkFull } from "../features.js";
 import { QUICK, pageTest } from "./harness.js";
 
 pageTest("every feature of the core is reachable from the page", async (visit) => {
@@ -12,6 +12,18 @@ pageTest("every feature of the core is reachable from the page", async (visit) =
   assert.ok(seen.length > 50);
   assert.deepEqual(visit.errors, []);
 }, { seconds: 150 });
+
+pageTest("full fine-tuning runs beside the page's own engine", async (visit) => {
+  await visit.ready();
+  const text = (await visit.state()).corpus.text.slice(0, 6000);
+  const seen = await visit.page.evaluate(`(async () => {
+    const { LoraLab } = await import(new URL("lora-lab.js", document.baseURI).href);
+    const lab = await LoraLab.load({ full: true, workers: 1 });
+    return (${walkFull})(lab, ${JSON.stringify(text)}).finally(() => lab.dispose());
+  })()`);
+  assert.ok(seen.length > 8);
+  assert.deepEqual(visit.errors, []);
+}, { seconds: 100 });
 
 pageTest("the policy keeps the worker from every other origin", async (visit) => {
   const asked = [];

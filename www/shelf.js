@@ -19,7 +19,7 @@ import { LabError } from "./protocol.js";
 /** @returns {Promise<Store>} */
 async function indexed() {
   const script = new URL("vendor/idb-keyval.js", import.meta.url).href;
-  const { createStore, entries, set, del } = /** @type {typeof import("idb-keyval")} */ (await import(script));
+  const { createStore, entries, set, del } = /** @type {typeof import("idb-keyval")} */ (await import(/* @vite-ignore */ script));
   const store = createStore("lora-lab", "adapters");
   return { entries: () => entries(store), set: (id, entry) => set(id, entry, store), del: (id) => del(id, store) };
 }

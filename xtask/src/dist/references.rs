@@ -34,7 +34,7 @@ fn references(text: &str, extension: &str) -> Vec<String> {
     for marker in markers {
         for (at, _) in text.match_indices(marker) {
             // `import` and not `reimport`, `src` and not `data-src`.
-            if text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '.')) {
+            if text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '.' | '#')) {
                 continue;
             }
             let rest = text[at + marker.len()..].trim_start();
@@ -106,7 +106,7 @@ mod tests {
             const f = import(name);   // and what is computed cannot be read
             /** @type {import("./types.js").T} */
             // import "./old.js";
-            reimport("./not.js"); Array.from("./not.js");
+            reimport("./not.js"); this.#import("./not.js"); Array.from("./not.js");
         "#;
         let mut found = references(text, "js");
         found.sort();

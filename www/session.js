@@ -248,20 +248,17 @@ export class Session {
     return next.value;
   }
 
-  /** The likeliest tokens after a prompt that never changes, with the adapter off and, if there is one, on. @param {LoraLab} lab */
+  /**
+   * The likeliest tokens after a prompt that never changes, with the adapter off and, if there is one, on. Off for this call
+   * alone: whoever else asks the engine meanwhile gets the adapter.
+   * @param {LoraLab} lab
+   */
   async #probe(lab) {
-    const greedy = async () => {
-      const { ids, text } = await lab.generate(PROBE.prompt, { temperature: 0, maxTokens: PROBE.tokens });
+    const greedy = async (/** @type {boolean} */ adapter) => {
+      const { ids, text } = await lab.generate(PROBE.prompt, { temperature: 0, maxTokens: PROBE.tokens, adapter });
       return { ids: [...ids], text: PROBE.prompt + text };
     };
-    await lab.setEnabled(false);
-    try {
-      const off = await greedy();
-      await lab.setEnabled(true);
-      return { off, on: voice(this.state) && (await greedy()) };
-    } finally {
-      await lab.setEnabled(true);
-    }
+    return { off: await greedy(false), on: voice(this.state) && (await greedy(true)) };
   }
 
   #isDone() {

@@ -1,4 +1,4 @@
-// dist/site with and without its server: what the service worker keeps, and how the next version takes its place.
+// dist/ with and without its server: what the service worker keeps, and how the next version takes its place.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { QUICK, pageTest } from "../page/harness.js";
 import { serveFolder } from "../page/server.js";
 
-const SITE = fileURLToPath(new URL("../../dist/site/", import.meta.url));
+const SITE = fileURLToPath(new URL("../../dist/", import.meta.url));
 const settings = `#${new URLSearchParams(QUICK)}`;
 
 const ready = (visit) => visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing && state.digest.now);

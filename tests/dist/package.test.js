@@ -1,4 +1,4 @@
-// dist/npm as strangers get it: packed, installed, and used in the three ways that the README names, and by a type checker.
+// dist-npm/ as strangers get it: packed, installed, and used in the three ways that the README names, and by a type checker.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { serveFolder } from "../page/server.js";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PACKAGE = join(ROOT, "dist/npm");
+const PACKAGE = join(ROOT, "dist-npm");
 
 /** A folder with the consumers, and the packed package among their node_modules. */
 let work, packed, manifest;

@@ -70,7 +70,7 @@ for (const width of [360, 1280]) {
       await page.getByRole("heading", { name: table["code.heading"] }).waitFor();
       const chapter = await visit.see("code");
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
-      const cut = await chapter.evaluate((root) => [...root.querySelectorAll(".line, p, h3, figcaption")].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent));
+      const cut = await chapter.evaluate((root) => [...root.querySelectorAll(".code-line, p, h3, figcaption")].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent));
       assert.deepEqual(cut, []);
       if (process.env.SHOTS) await chapter.screenshot({ path: `${process.env.SHOTS}/code-${lang}-${width}.png` });
     }

@@ -16,10 +16,10 @@ export default sheet(/* css */ `
 .python, .quote { border-radius: 12px; background: var(--paper); border: 1px solid var(--line); overflow: hidden; }
 .piece figcaption { padding: 6px 12px; font: 12px/1.4 var(--mono); color: var(--muted); border-bottom: 1px solid var(--line); }
 .piece pre { margin: 0; padding: 8px 0; }
-.line { display: block; position: relative; padding-inline: 12px; font: 13px/1.55 var(--mono); }
-.python .line { padding-inline-start: 44px; }
+.code-line { display: block; position: relative; padding-inline: 12px; font: 13px/1.55 var(--mono); }
+.python .code-line { padding-inline-start: 44px; }
 /* A line that is too long goes on below its own beginning. */
-.line span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; margin-inline-start: calc(var(--indent, 0) * 1ch + 2ch); text-indent: -2ch; }
+.code-line span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; margin-inline-start: calc(var(--indent, 0) * 1ch + 2ch); text-indent: -2ch; }
 .told { cursor: pointer; }
 .told[data-lit] { background: var(--accent-soft); }
 .mark, .told-steps > li::before { display: grid; place-items: center; min-height: 0; width: 22px; height: 22px; padding: 0; border-radius: 50%; border: 1px solid var(--edge); background: var(--card); color: var(--muted); font: 600 11.5px/1 var(--sans); }
@@ -34,8 +34,8 @@ export default sheet(/* css */ `
 .told-steps p code { font: 0.88em var(--mono); overflow-wrap: anywhere; }
 .now { font-size: 13.5px; color: var(--accent); font-weight: 500; }
 .now:empty { display: none; }
-.quote .line { font-size: 12px; }
+.quote .code-line { font-size: 12px; }
 .quote figcaption { border: 0; padding-bottom: 0; font-size: 11px; }
 .quote pre { padding-top: 2px; }
-@media (max-width: 480px) { .told-steps > li { padding: 10px 4px 12px 34px; } .told-steps > li::before { inset-inline-start: 4px; top: 10px; } .line { font-size: 12px; } }
+@media (max-width: 480px) { .told-steps > li { padding: 10px 4px 12px 34px; } .told-steps > li::before { inset-inline-start: 4px; top: 10px; } .code-line { font-size: 12px; } }
 `);

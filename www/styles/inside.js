@@ -5,15 +5,15 @@ import { sheet } from "./sheet.js";
 export default sheet(/* css */ `
 .inside { display: grid; gap: 14px; }
 .strip { display: grid; gap: 8px; }
-.line { display: grid; grid-template-columns: 118px minmax(0, 1fr); gap: 4px 12px; align-items: center; }
+.layer-row { display: grid; grid-template-columns: 118px minmax(0, 1fr); gap: 4px 12px; align-items: center; }
 .kind { font-size: 13px; color: var(--muted); }
 .cells { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 6px; max-width: 640px; }
-.cell { display: grid; gap: 2px; min-height: 44px; padding: 4px; border-radius: 10px; border-color: var(--line); font: 500 12px/1.3 var(--sans); font-variant-numeric: tabular-nums; }
-.cell:disabled { opacity: 1; }
-.cell[aria-pressed="true"] { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); }
+.heat-button { display: grid; gap: 2px; min-height: 44px; padding: 4px; border-radius: 10px; border-color: var(--line); font: 500 12px/1.3 var(--sans); font-variant-numeric: tabular-nums; }
+.heat-button:disabled { opacity: 1; }
+.heat-button[aria-pressed="true"] { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); }
 .heat { height: 24px; background: var(--line); border-radius: 6px; position: relative; overflow: hidden; }
 .heat::after { content: ""; position: absolute; inset: 0; background: var(--accent); opacity: var(--heat, 0); transition: opacity 0.3s; }
-.cell .value { text-align: center; min-height: 1.3em; }
+.heat-button .value { text-align: center; min-height: 1.3em; }
 .close { display: grid; gap: 16px 32px; grid-template-columns: minmax(0, 1fr); padding-top: 16px; border-top: 1px solid var(--line); }
 .close h4 { margin: 0; font: 500 14px var(--mono); grid-column: 1 / -1; overflow-wrap: anywhere; }
 .close figure { display: grid; gap: 8px; align-content: start; }
@@ -27,6 +27,6 @@ export default sheet(/* css */ `
 .singular .rest { fill: var(--edge); }
 .singular .after { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 3; }
 .singular text { fill: var(--ink); font: 12px var(--sans); }
-@media (max-width: 560px) { .line { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 560px) { .layer-row { grid-template-columns: minmax(0, 1fr); } }
 @media (forced-colors: active) { .heat::after, .ramp { forced-color-adjust: none; } }
 `);

@@ -13,8 +13,8 @@ export default sheet(/* css */ `
 .said { flex: 1 1 280px; min-width: 0; align-self: stretch; padding-inline-start: clamp(0px, 2vw, 28px); }
 .heard { height: 4.5em; margin-top: 4px; overflow: hidden; font: 17px/1.5 var(--serif); color: var(--accent); }
 @media (max-width: 700px) { .sizing { flex-wrap: wrap; } .said { padding: 0; } }
-.told:empty { display: none; }
-.told { max-width: 62ch; }
+.link-made:empty { display: none; }
+.link-made { max-width: 62ch; }
 .shelf { display: grid; gap: 12px; border-top: 1px solid var(--line); padding-top: 22px; }
 .shelf legend { float: left; width: 100%; padding: 0; font: 500 18px/1.3 var(--serif); }
 .keep { display: flex; gap: 8px; }

@@ -4,7 +4,7 @@ import { sheet } from "./sheet.js";
 
 export default sheet(/* css */ `
 .reading { display: grid; gap: 14px; }
-.sides { display: flex; gap: 6px; }
+.whose { display: flex; gap: 6px; }
 .side { position: relative; display: grid; place-items: center; min-height: 36px; padding: 0 16px; border: 1px solid var(--line); border-radius: 18px; font-weight: 500; font-size: 14px; }
 .side input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
 .side[data-checked] { border-color: var(--accent); background: var(--accent-soft); }

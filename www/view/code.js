@@ -108,7 +108,7 @@ const indent = (line) => line.length - line.trimStart().length;
 
 /** One line, which wraps to its own indentation. @param {string} line @param {number} less indentation that all lines share */
 function codeLine(line, less) {
-  const row = h("code", { class: "line" }, h("span", {}, line.trim() || "\n"));
+  const row = h("code", { class: "code-line" }, h("span", {}, line.trim() || "\n"));
   variable(row, "--indent", indent(line) - less);
   return row;
 }

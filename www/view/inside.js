@@ -40,7 +40,7 @@ export function insideView({ words, session }) {
       const part = words.has(`target.${of}`) ? t(`target.${of}`) : of;
       const made = cell(block === undefined ? part : t("model.layer", { number: Number(block) + 1, part }), name);
       cells.set(name, made);
-      const line = lines.get(of) ?? h("div", { class: "line" }, h("span", { class: "kind" }, part), h("div", { class: "cells" }));
+      const line = lines.get(of) ?? h("div", { class: "layer-row" }, h("span", { class: "kind" }, part), h("div", { class: "cells" }));
       lines.set(of, line);
       line.lastElementChild?.append(made.root);
     }
@@ -51,7 +51,7 @@ export function insideView({ words, session }) {
   const cell = (called, name) => {
     const heat = h("span", { class: "heat" });
     const value = h("span", { class: "value" });
-    const root = h("button", { type: "button", class: "cell", click: () => {
+    const root = h("button", { type: "button", class: "heat-button", click: () => {
       const { layer } = session.state.looks;
       session.dispatch({ type: "inspected", layer: layer === name ? "" : name });
     } }, heat, value);

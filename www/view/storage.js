@@ -73,7 +73,7 @@ export function storageView(context) {
 /** A link with the adapter in it, or why there can be none. @param {Context} context */
 function linkView({ words, session, address }) {
   const { t } = words;
-  const told = h("p", { class: "small muted told", "aria-live": "polite" });
+  const told = h("p", { class: "small muted link-made", "aria-live": "polite" });
   const copy = button(t("link.copy"), async () => {
     const link = await session.adapters.link();
     if (link?.text) navigator.clipboard?.writeText(address?.(link.text) ?? "").catch(() => {}); // the address bar holds it all the same

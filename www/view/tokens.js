@@ -19,7 +19,7 @@ export function tokensView({ words, session }) {
     const input = h("input", { type: "radio", name, value: side, change: () => session.dispatch({ type: "side", side }) });
     return { side, input, root: h("label", { class: "side" }, input, h("span", {}, t(`compare.${side}`))) };
   });
-  const sides = h("fieldset", { class: "sides" }, h("legend", { class: "sr" }, t("tokens.sides")), ...choices.map(({ root }) => root));
+  const sides = h("fieldset", { class: "whose" }, h("legend", { class: "sr" }, t("tokens.sides")), ...choices.map(({ root }) => root));
   const empty = h("p", { class: "muted" }, t("tokens.empty"));
   const id = uniqueId();
   const list = h("div", { class: "tokens", role: "listbox", tabindex: 0, "aria-label": t("tokens.list"), "aria-describedby": `${id}-hint`, keydown: (event) => move(event) });

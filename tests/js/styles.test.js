@@ -1,0 +1,22 @@
+// All sheets meet in one shadow root, in the order in which chapters are opened: two that mean one class would win by turns.
+import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
+import { test } from "node:test";
+
+const FOLDER = new URL("../../www/styles/", import.meta.url);
+
+test("no class is styled by itself in two sheets", async () => {
+  /** @type {Map<string, Set<string>>} */
+  const owners = new Map();
+  for (const file of await readdir(FOLDER)) {
+    const css = (await readFile(new URL(file, FOLDER), "utf8")).replace(/\/\*.*?\*\//gs, "");
+    for (const [, selectors] of css.matchAll(/([^{};`]+)\{/g)) {
+      for (const selector of selectors.split(",")) {
+        const name = /^\s*\.([\w-]+)\s*$/.exec(selector)?.[1];
+        if (name) owners.set(name, (owners.get(name) ?? new Set()).add(file));
+      }
+    }
+  }
+  assert.ok(owners.size > 50, `${owners.size} classes found`);
+  assert.deepEqual([...owners].filter(([, files]) => files.size > 1).map(([name, files]) => `${name}: ${[...files].join(", ")}`), []);
+});

@@ -1,4 +1,4 @@
-//! What others get: dist/site, a folder for any static host, and dist/npm, a package. Both are made of www/ as it is.
+//! What others get: dist/, a folder for any static host, and dist-npm/, a package. Both are made of www/ as it is.
 
 mod npm;
 mod offline;
@@ -9,6 +9,9 @@ use crate::{Result, root};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const SITE: &str = "dist";
+const PACKAGE: &str = "dist-npm";
+
 pub fn run(args: &[&str]) -> Result<()> {
     match args {
         [] => build::run()?,
@@ -17,20 +20,21 @@ pub fn run(args: &[&str]) -> Result<()> {
         _ => return Err(format!("dist knows --no-build, not `{}`", args.join(" "))),
     }
     assemble()?;
-    for part in ["site", "npm"] {
-        let folder = root().join("dist").join(part);
-        print_sizes(part, &folder, &files_of(&folder)?)?;
+    for name in [SITE, PACKAGE] {
+        let folder = root().join(name);
+        print_sizes(name, &folder, &files_of(&folder)?)?;
     }
     Ok(())
 }
 
-/// Makes both parts of dist/ from what lies in www/.
+/// Makes both from what lies in www/.
 pub fn assemble() -> Result<()> {
-    let (www, dist) = (root().join("www"), root().join("dist"));
+    let [www, to_site, to_package] = ["www", SITE, PACKAGE].map(|name| root().join(name));
     let files = files_of(&www)?;
-    remove(&dist)?;
-    site(&www, &files, &dist.join("site"))?;
-    npm::package(&www, &files, &dist.join("npm"))
+    remove(&to_site)?;
+    remove(&to_package)?;
+    site(&www, &files, &to_site)?;
+    npm::package(&www, &files, &to_package)
 }
 
 fn site(www: &Path, files: &[PathBuf], to: &Path) -> Result<()> {
@@ -76,9 +80,9 @@ fn is_for_the_site(path: &Path) -> bool {
     is_shipped(path) && !["node.js", "node-worker.js", "worker-start.js"].map(Path::new).contains(&path)
 }
 
-fn print_sizes(part: &str, folder: &Path, files: &[PathBuf]) -> Result<()> {
+fn print_sizes(name: &str, folder: &Path, files: &[PathBuf]) -> Result<()> {
     let (mut raw_sum, mut gzipped_sum) = (0, 0);
-    println!("{:>10} {:>10}  dist/{part}/", "bytes", "gzipped");
+    println!("{:>10} {:>10}  {name}/", "bytes", "gzipped");
     for file in files {
         let bytes = read(&folder.join(file))?;
         let gzipped = gzipped_size(&bytes)?;

@@ -26,7 +26,7 @@ usage: cargo xtask <command>
   serve [--port N] [--open]  install what is missing, build, and serve www/ on localhost
   test [SUITE …]             every test suite, or only those named: native wasm types js page dist
   build                      WebAssembly into www/pkg, npm files into www/vendor
-  dist [--no-build]          dist/site, the page for any static host, and dist/npm, a package
+  dist [--no-build]          dist/, the page for any static host, and dist-npm/, a package
   check                      format, lints on both targets, types
   bench web [PART …]         the figures, in headless Chromium: page steps kernels growth peers; --quick to try it out
   pretrain --corpus FILE …   train the tiny checkpoint anew, natively: an hour or two";

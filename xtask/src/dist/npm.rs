@@ -1,4 +1,4 @@
-//! dist/npm: the modules of www/ as an npm package, with types made from their JSDoc.
+//! dist-npm/: the modules of www/ as an npm package, with types made from their JSDoc.
 
 use super::{is_shipped, references};
 use crate::build::{copy, gzipped_size, read};

@@ -52,10 +52,9 @@ fn jacobi(matrix: &[Vec<f64>]) -> Vec<f64> {
                 let zeta = (yy - xx) / (2. * xy);
                 let tangent = zeta.signum() / (zeta.abs() + zeta.hypot(1.));
                 let cosine = 1. / tangent.hypot(1.);
-                for row in 0..matrix.len() {
-                    let (x, y) = (columns[p][row], columns[q][row]);
-                    columns[p][row] = cosine * (x - tangent * y);
-                    columns[q][row] = cosine * (y + tangent * x);
+                let [column_p, column_q] = columns.get_disjoint_mut([p, q]).unwrap();
+                for (x, y) in column_p.iter_mut().zip(column_q) {
+                    (*x, *y) = (cosine * (*x - tangent * *y), cosine * (*y + tangent * *x));
                 }
             }
         }

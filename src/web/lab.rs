@@ -154,7 +154,7 @@ impl Lab {
     /// `{ loss: number, values: Float32Array }` for each of the sequences from `from` to before `to`.
     pub fn gradients(&mut self, from: usize, to: usize) -> Result<Array> {
         let parts = self.0.gradients(from..to).map_err(to_js)?;
-        parts.iter().map(|part| gradients(part)).collect()
+        parts.iter().map(gradients).collect()
     }
 
     /// The step by the sum of all its gradients, which is used up.

@@ -215,6 +215,10 @@ impl Strip<'_> {
     ///   offsets no longer fit into the load instructions, and each load costs an addition.
     /// - It is a function of its own, so that nothing else competes for registers.
     #[inline(never)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "iterators over these arrays are closures, which not every inliner sees through"
+    )]
     fn tiles<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(
         &self,
         rows: Range<usize>,

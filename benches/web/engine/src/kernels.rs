@@ -30,9 +30,12 @@ pub struct Case {
     /// Largest difference of ours from the definition, as a share of the largest number.
     pub error: f64,
     output: Vec<f32>,
-    ours: Box<dyn FnMut(&mut [f32])>,
-    candle: Box<dyn FnMut() -> Result<Tensor>>,
+    ours: Ours,
+    candle: Candles,
 }
+
+type Ours = Box<dyn FnMut(&mut [f32])>;
+type Candles = Box<dyn FnMut() -> Result<Tensor>>;
 
 impl Case {
     /// Runs ours so many times.

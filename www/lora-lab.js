@@ -11,7 +11,8 @@ import { Client, blobWorker } from "./client.js";
 import { resolved } from "./fetch.js";
 import { Pool, howMany } from "./pool.js";
 import { CODES, LabError, textOrIds } from "./protocol.js";
-import { BROWSERS, hasSimd } from "./simd.js";
+import { replacement } from "./restart.js";
+import { BROWSERS, hasRelaxedSimd, hasSimd } from "./simd.js";
 
 export { CODES, LabError } from "./protocol.js";
 
@@ -39,10 +40,10 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {[string | ModelFiles, ModelOptions, { fast: boolean, helpers: boolean }]} LoadArguments helpers: there may be some later */
 
 export class LoraLab {
-  /** @type {Client} */
-  #client;
+  /** To the leader. @type {Client} */
+  #client = /** @type {any} */ (undefined);
   /** The leader's helpers. @type {Pool} */
-  #pool;
+  #pool = /** @type {any} */ (undefined);
   /** Settles when the worker, after a death the next one, can be asked. @type {Promise<void>} */
   #ready = Promise.resolve();
   /** What "load" is asked with, also of the next worker. @type {LoadArguments} */
@@ -58,8 +59,8 @@ export class LoraLab {
 
   /** @type {ModelInfo} */
   info;
-  /** The instruction set of the engine: "simd128", … @type {string} */
-  lanes;
+  /** The instruction set of the engine, by which build it is: "simd128" or "relaxed-simd". */
+  lanes = "";
   /** How many workers a step is spread over, if it has as many sequences. The first training starts them. @type {number} */
   workers;
 
@@ -70,17 +71,14 @@ export class LoraLab {
    * @param {LoadArguments} model
    * @param {LoadOptions} options
    */
-  constructor(client, { info, lanes }, model, { createWorker = blobWorker, onRestart, saveEvery = 2000, workers }) {
-    this.#client = client;
+  constructor(client, { info, ...loaded }, model, { createWorker = blobWorker, onRestart, saveEvery = 2000, workers }) {
     this.#model = model;
     this.#createWorker = createWorker;
     this.#onRestart = onRestart;
     this.#saveEvery = saveEvery;
     this.info = info;
-    this.lanes = lanes;
     this.workers = howMany(workers);
-    this.#pool = new Pool(client, createWorker);
-    this.#watch(client);
+    this.#follow(client, loaded);
   }
 
   /**
@@ -89,13 +87,13 @@ export class LoraLab {
    * @returns {Promise<LoraLab>}
    */
   static async load(options = {}) {
-    const { onProgress, signal, createWorker = blobWorker, splitQkv = false, full = false, workers } = options;
+    const { onProgress, signal, createWorker = blobWorker, splitQkv = false, full = false } = options;
     signal?.throwIfAborted();
     if (!hasSimd()) {
       throw new LabError(CODES.noSimd, `expected WebAssembly SIMD, which this browser lacks; it came with ${BROWSERS}`);
     }
     /** @type {LoadArguments} */
-    const model = [resolved(options.model), { splitQkv, full }, { fast: false, helpers: howMany(workers) > 1 }];
+    const model = [resolved(options.model), { splitQkv, full }, engineOf(options)];
     const client = await Client.start(createWorker, signal);
     try {
       const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));
@@ -331,6 +329,21 @@ export class LoraLab {
     return this.#ask("memories", []);
   }
 
+  /**
+   * Go on with another number of workers or the other build. Adapters and training are kept; train() takes up where it stood.
+   * @param {{ workers?: number, fast?: boolean }} options as in load()
+   */
+  async reload(options) {
+    const engine = engineOf(options);
+    await this.#ask("save", [], { save: "all" });
+    this.workers = howMany(options.workers);
+    this.#model = [this.#model[0], this.#model[1], engine];
+    const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
+    this.#client.close(reason);
+    this.#restart(reason);
+    await this.#ready;
+  }
+
   /** End the workers. Whatever is pending rejects with the code "disposed". */
   async dispose() {
     this.#disposed = true;
@@ -360,45 +373,35 @@ export class LoraLab {
     return result;
   }
 
-  /** @param {Client} client */
-  #watch(client) {
-    client.onDeath = (error) => {
-      this.#pool.end(error);
-      this.#ready = this.#restart(error);
-      // Every later request waits for it and fails as it does; without one nobody would have listened.
-      this.#ready.catch(() => {});
-    };
+  /** This worker leads from now on. @param {Client} client @param {{ lanes: string }} loaded */
+  #follow(client, { lanes }) {
+    this.#client = client;
+    this.lanes = lanes;
+    this.#pool = new Pool(client, this.#createWorker);
+    client.onDeath = (error) => this.#restart(error, () => this.#onRestart?.(error));
   }
 
   /**
-   * Another worker in the place of the dead one. If it dies of what it shall restore, the training under way is given up, then the adapters.
-   * @param {LabError} death
+   * Another leader in the place of the one that is gone or going.
+   * @param {LabError} reason
+   * @param {() => void} [then]
    */
-  async #restart(death) {
-    const { adapters, run, ...rest } = this.#saved;
-    const nothing = { ...rest, active: undefined, merged: false };
-    const attempts = [this.#saved, { ...rest, adapters, run: undefined }, { ...nothing, adapters: [], run: undefined }];
-    let last = death;
-    for (const saved of attempts) {
-      if (this.#disposed) return;
-      /** @type {Client | undefined} */
-      let client;
-      try {
-        client = await Client.start(this.#createWorker);
-        await client.request("load", this.#model);
-        await client.request("restore", [saved]);
-        if (this.#disposed) return client.close(new LabError(CODES.disposed, "this lab was disposed of"));
-        this.#saved = saved;
-        this.#client = client;
-        this.#pool = new Pool(client, this.#createWorker);
-        this.#watch(client);
-        this.#onRestart?.(death);
-        return;
-      } catch (error) {
-        last = /** @type {LabError} */ (error);
-        client?.close(last);
-      }
-    }
-    throw new LabError(CODES.workerDied, `${death.message}; and it could not be replaced: ${last.message}`, { cause: last });
+  #restart(reason, then) {
+    this.#pool.end(reason);
+    const start = async () => {
+      const next = await replacement(this.#createWorker, this.#model, this.#saved, { reason, unwanted: () => this.#disposed });
+      if (!next) return;
+      this.#saved = next.state;
+      this.#follow(next.client, next.loaded);
+      then?.();
+    };
+    this.#ready = start();
+    // Every later request waits for it and fails as it does; without one nobody would have listened.
+    this.#ready.catch(() => {});
   }
+}
+
+/** The build and whether there may be helpers. @param {{ workers?: number, fast?: boolean }} options */
+function engineOf({ workers, fast = false }) {
+  return { fast: fast && hasRelaxedSimd(), helpers: howMany(workers) > 1 };
 }

@@ -9,10 +9,10 @@ const port = /** @type {import("node:worker_threads").MessagePort} */ (parentPor
 const scope = { onmessage: null, postMessage: (message, transfer) => port.postMessage(message, transfer) };
 port.on("message", (data) => scope.onmessage?.({ data }));
 
-serve(scope, async () => {
+serve(scope, async ({ fast, module }) => {
+  const folder = new URL(fast ? "pkg/relaxed/" : "pkg/", import.meta.url);
+  const engine = await import(new URL("lora_lab.js", folder).href);
   // Node's fetch reads no files, so the engine cannot fetch its own wasm there.
-  const wasm = await readFile(new URL("pkg/lora_lab_bg.wasm", import.meta.url));
-  const engine = await import(new URL("pkg/lora_lab.js", import.meta.url).href);
-  await engine.default({ module_or_path: wasm });
+  await engine.default({ module_or_path: module ?? (await readFile(new URL("lora_lab_bg.wasm", folder))) });
   return engine;
 });

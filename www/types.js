@@ -150,6 +150,7 @@
  * @typedef {object} LoadOptions
  * @property {string | URL | ModelFiles} [model] the URL of a folder with config.json, model.safetensors and, if there is one, tokenizer.json; or those files. Else the tiny model beside this module
  * @property {number} [workers] that compute gradients, at most; one for each core but one, 1 to 8, unless told otherwise. The adapter is the same bit for bit
+ * @property {boolean} [fast] the build with relaxed SIMD, where there is any: faster, and not bit-reproducible from one kind of machine to another
  * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
  * @property {boolean} [full] full fine-tuning, to compare with: the base's own weights train, and there are no adapters
  * @property {(progress: Progress) => void} [onProgress]

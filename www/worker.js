@@ -28,11 +28,12 @@ const PLAIN = /** @type {const} */ ([
 ]);
 
 /** @param {EngineOptions} options @returns {Promise<Engine>} */
-async function wasmEngine({ module }) {
-  const script = new URL("pkg/lora_lab.js", import.meta.url).href;
-  const engine = await import(/* @vite-ignore */ script);
+async function wasmEngine({ fast, module }) {
+  const script = fast ? new URL("pkg/relaxed/lora_lab.js", import.meta.url) : new URL("pkg/lora_lab.js", import.meta.url);
+  const engine = await import(/* @vite-ignore */ script.href);
   // The script would find the file beside itself; a bundler, which moves both, only sees it here.
-  await engine.default({ module_or_path: module ?? new URL("pkg/lora_lab_bg.wasm", import.meta.url) });
+  const file = fast ? new URL("pkg/relaxed/lora_lab_bg.wasm", import.meta.url) : new URL("pkg/lora_lab_bg.wasm", import.meta.url);
+  await engine.default({ module_or_path: module ?? file });
   return engine;
 }
 

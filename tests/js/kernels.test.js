@@ -3,8 +3,6 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
-const wasm = await readFile(new URL("../../www/pkg/lora_lab_bg.wasm", import.meta.url));
-
 /** Reads LEB128 and names of a WebAssembly binary. @param {Uint8Array} bytes @param {number} at */
 function reader(bytes, at) {
   const read = {
@@ -67,20 +65,40 @@ function functions(bytes) {
   return bodies.map((body, i) => ({ name: names.get(imported + i) ?? "", body }));
 }
 
-/** How often `f32x4.mul` stands in a body. @param {Uint8Array} body */
-function multiplies(body) {
-  let count = 0;
-  for (let i = 0; i + 2 < body.length; i++) count += Number(body[i] === 0xfd && body[i + 1] === 0xe6 && body[i + 2] === 0x01);
-  return count;
+/** Instructions as they stand in the code: the prefix 0xfd and a number in LEB128. */
+const MULTIPLY = [0xfd, 0xe6, 0x01];
+const RELAXED_MADD = [0xfd, 0x85, 0x02];
+
+/** How often an instruction stands in a body. @param {Uint8Array} body @param {number[]} instruction */
+function count(body, instruction) {
+  let found = 0;
+  for (let at = body.indexOf(0xfd); at >= 0; at = body.indexOf(0xfd, at + 1)) found += Number(instruction.every((byte, i) => body[at + i] === byte));
+  return found;
 }
 
-test("the training kernels contain v128 multiplies", () => {
-  const all = functions(wasm);
+const KERNELS = ["matmul", "attention", "gelu", "norm", "cross_entropy", "adamw"];
+
+/** How often an instruction stands in each kernel of a build. @param {string} folder @param {number[][]} instructions */
+async function counted(folder, ...instructions) {
+  const all = functions(await readFile(new URL(`../../www/${folder}/lora_lab_bg.wasm`, import.meta.url)));
   assert.ok(all.length > 500, `${all.length} functions`);
-  for (const kernel of ["matmul", "attention", "gelu", "norm", "cross_entropy", "adamw"]) {
+  return KERNELS.map((kernel) => {
     const found = all.filter(({ name }) => name.includes(`lora_lab::kernel::${kernel}`) || new RegExp(`lora_lab6kernel\\d+${kernel}`).test(name));
     assert.ok(found.length > 0, `no function of kernel::${kernel}`);
-    const count = found.reduce((sum, { body }) => sum + multiplies(body), 0);
-    assert.ok(count > 0, `kernel::${kernel}: no f32x4.mul in ${found.map(({ name }) => name).join(", ")}`);
+    return { kernel, counts: instructions.map((instruction) => found.reduce((sum, { body }) => sum + count(body, instruction), 0)) };
+  });
+}
+
+test("the training kernels contain v128 multiplies, and none that rounds as the processor likes", async () => {
+  for (const { kernel, counts: [multiplies, fused] } of await counted("pkg", MULTIPLY, RELAXED_MADD)) {
+    assert.ok(multiplies > 0, `kernel::${kernel} has no f32x4.mul`);
+    assert.equal(fused, 0, `kernel::${kernel} has f32x4.relaxed_madd, but simd128 is the build that is the same everywhere`);
   }
+});
+
+test("in the fast build they multiply and add in one", async () => {
+  const found = await counted("pkg/relaxed", MULTIPLY, RELAXED_MADD);
+  for (const { kernel, counts: [multiplies, fused] } of found) assert.ok(multiplies + fused > 0, `kernel::${kernel} has no SIMD arithmetic`);
+  const { counts: [, fused] } = found.find(({ kernel }) => kernel === "matmul");
+  assert.ok(fused >= 32, `${fused} f32x4.relaxed_madd in kernel::matmul, expected those of a tile and more`);
 });

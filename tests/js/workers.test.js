@@ -3,18 +3,20 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { LoraLab } from "../../www/lora-lab.js";
-import { threads, tinyFiles } from "./threads.js";
+import { LoraLab, threadWorker } from "../../www/node.js";
 
 /** Labs with one, two and three workers, and their threads. */
 let labs, text;
 
 before(async () => {
-  const model = await tinyFiles();
   text = String(await readFile(new URL("../../www/samples/pirate.txt", import.meta.url)));
   const load = async (workers) => {
-    const { made, createWorker } = threads();
-    return { lab: await LoraLab.load({ model, createWorker, workers }), workers, made };
+    const made = [];
+    const createWorker = () => {
+      made.push(threadWorker());
+      return made.at(-1);
+    };
+    return { lab: await LoraLab.load({ createWorker, workers }), workers, made };
   };
   labs = await Promise.all([1, 2, 3].map(load));
 });
@@ -71,8 +73,8 @@ test("a thread that ends in the middle of a step is replaced, and the adapter is
   const before = labs[2].made.length;
   const during = (step, made) => {
     // Not awaited: they end while the next step is under way.
-    if (step === 2) setTimeout(() => made[1].thread.terminate(), 20);
-    if (step === 4) setTimeout(() => made[2].thread.terminate(), 20);
+    if (step === 2) setTimeout(() => made[1].terminate(), 20);
+    if (step === 4) setTimeout(() => made[2].terminate(), 20);
   };
   assert.deepEqual(await run(labs[2], options, { during }), await run(labs[0], options));
   assert.equal(labs[2].made.length, before + 2, "two in their places");

@@ -11,37 +11,74 @@ use std::process::{Command, Stdio};
 /// A page with more to load than this is not ready within seconds on an ordinary line.
 const LARGEST_WASM: usize = 1_500_000;
 
-/// One target with fat link-time optimisation: minutes on two cores when everything is to be compiled.
+/// One build with fat link-time optimisation: minutes on two cores when everything is to be compiled.
 pub const LIMIT: std::time::Duration = MINUTE.saturating_mul(25);
 
+/// One source for two instruction sets, of which whoever loads the engine takes one.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Build {
+    /// simd128: the same bits in every browser.
+    Plain,
+    /// With relaxed-simd as well: multiplication and addition in one, rounded once or twice as the processor likes.
+    Relaxed,
+}
+
+impl Build {
+    fn folder(self) -> &'static str {
+        match self {
+            Build::Plain => "www/pkg",
+            Build::Relaxed => "www/pkg/relaxed",
+        }
+    }
+
+    /// Where cargo compiles it. In one folder each build would overwrite the other's library, and none would ever be up to date.
+    fn target_folder(self) -> Result<PathBuf> {
+        let folder = target_folder()?;
+        Ok(if self == Build::Relaxed { folder.join("relaxed") } else { folder })
+    }
+
+    /// Makes cargo, or what calls it, compile for this instruction set.
+    pub fn configure(self, command: &mut Command) -> Result<()> {
+        // RUSTFLAGS would replace the flags of .cargo/config.toml, and SIMD with them; this variable is joined with them.
+        const JOINED: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove(JOINED);
+        command.env("CARGO_TARGET_DIR", self.target_folder()?);
+        if self == Build::Relaxed {
+            command.env(JOINED, "-C target-feature=+relaxed-simd");
+        }
+        Ok(())
+    }
+}
+
 pub fn run() -> Result<()> {
-    wasm()?;
+    // An older version of the tool may have left files of other names.
+    remove(&root().join(Build::Plain.folder()))?;
+    wasm(Build::Plain)?;
+    wasm(Build::Relaxed)?;
     vendor()
 }
 
 /// Compiles the library and generates its JavaScript; fails when the result has outgrown the page.
-fn wasm() -> Result<()> {
+fn wasm(build: Build) -> Result<()> {
     setup::wasm_target()?;
     let wasm_bindgen = setup::wasm_bindgen()?;
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).args(["build", "--release", "--lib", "--package", "lora-lab", "--target", setup::WASM]);
-    // RUSTFLAGS would replace, not extend, the flags of .cargo/config.toml, and SIMD with them.
-    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    build.configure(&mut cargo)?;
     process::run(&mut cargo, LIMIT)?;
 
-    let input = target_folder()?.join(setup::WASM).join("release/lora_lab.wasm");
-    let folder = root().join("www/pkg");
-    // An older version of the tool may have left files of other names.
-    remove(&folder)?;
+    let input = build.target_folder()?.join(setup::WASM).join("release/lora_lab.wasm");
+    let folder = root().join(build.folder());
     let mut bindgen = Command::new(wasm_bindgen);
     process::run(bindgen.args(["--target", "web", "--out-dir"]).arg(&folder).arg(input), 5 * MINUTE)?;
 
-    let bytes = read(&folder.join("lora_lab_bg.wasm"))?;
+    let name = format!("{}/lora_lab_bg.wasm", build.folder());
+    let bytes = read(&root().join(&name))?;
     let gzipped = gzipped_size(&bytes)?;
-    println!("www/pkg/lora_lab_bg.wasm: {:.2} MB, {:.2} MB gzipped", megabytes(bytes.len()), megabytes(gzipped));
+    println!("{name}: {:.2} MB, {:.2} MB gzipped", megabytes(bytes.len()), megabytes(gzipped));
     if gzipped > LARGEST_WASM {
         return Err(format!(
-            "lora_lab_bg.wasm has {gzipped} bytes gzipped, at most {LARGEST_WASM} are allowed: see what was added"
+            "{name} has {gzipped} bytes gzipped, at most {LARGEST_WASM} are allowed: see what was added"
         ));
     }
     Ok(())

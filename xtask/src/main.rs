@@ -24,8 +24,8 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   serve [--port N] [--open]  install what is missing, build, and serve www/ on localhost
-  test [SUITE …]             every test suite, or only those named: native wasm types js page dist
-  build                      WebAssembly into www/pkg, npm files into www/vendor
+  test [SUITE …]             every test suite, or only those named: native wasm wasm-relaxed types js page dist
+  build                      WebAssembly into www/pkg, once for simd128 and once for relaxed-simd, npm files into www/vendor
   dist [--no-build]          dist/, the page for any static host, and dist-npm/, a package
   check                      format, lints on both targets, types
   bench web [PART …]         the figures, in headless Chromium: page steps kernels growth peers; --quick to try it out

@@ -12,7 +12,7 @@ use std::process::Command;
 
 /// What a page or a bundler may name by its address. Under a version these stay where they are; docs/embedding.md says so,
 /// and all else is ours to move.
-const ADDRESSES: [&str; 12] = [
+const ADDRESSES: [&str; 14] = [
     "lora-lab.js",
     "element.js",
     "worker.js",
@@ -20,6 +20,8 @@ const ADDRESSES: [&str; 12] = [
     "node.js",
     "pkg/lora_lab.js",
     "pkg/lora_lab_bg.wasm",
+    "pkg/relaxed/lora_lab.js",
+    "pkg/relaxed/lora_lab_bg.wasm",
     "models/tiny/config.json",
     "models/tiny/tokenizer.json",
     "models/tiny/model.safetensors",

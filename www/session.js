@@ -76,13 +76,14 @@ export class Session {
     const opened = await this.attempt("page", async () => {
       this.lab = await load({
         model,
+        ...engine(this.state.settings),
         signal: this.#closing.signal,
         onProgress: (progress) => {
           if (progress.phase === "weights") baseBytes = progress.loaded;
           this.dispatch({ type: "progress", progress });
         },
       });
-      this.dispatch({ type: "loaded", info: this.lab.info, lanes: this.lab.lanes, baseBytes });
+      this.dispatch({ type: "loaded", info: this.lab.info, lanes: this.lab.lanes, workers: this.lab.workers, baseBytes });
       return true;
     });
     if (!opened) return;
@@ -101,7 +102,22 @@ export class Session {
 
   /** @param {Partial<Settings>} settings */
   set(settings) {
+    const before = this.state.settings;
     this.dispatch({ type: "settings", settings });
+    const { workers, fast } = this.state.settings;
+    if (this.lab && (workers !== before.workers || fast !== before.fast)) this.#reload(this.lab);
+  }
+
+  /** Another number of workers or the other build. Adapters and training are kept. @param {LoraLab} lab */
+  async #reload(lab) {
+    this.silence();
+    await this.attempt("train", async () => {
+      await lab.reload(engine(this.state.settings));
+      // What was asked of the engine before it was gone is asked again by whoever needs it.
+      this.#steps = undefined;
+      this.dispatch({ type: "reloaded", lanes: lab.lanes, workers: lab.workers });
+      await this.#rest();
+    });
   }
 
   /** Take a sample's text, or the reader's own. @param {string} id */
@@ -345,4 +361,9 @@ export class Session {
       return undefined;
     }
   }
+}
+
+/** How many workers and which build, as load() takes them. @param {Settings} settings */
+function engine({ workers, fast }) {
+  return { workers: workers || undefined, fast };
 }

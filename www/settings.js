@@ -18,6 +18,8 @@ import { isLanguage } from "./i18n.js";
  * @property {number} maxTokens
  * @property {number} textSeed of the sampling
  * @property {number} strength
+ * @property {number} workers that share a step; 0: as many as the machine has cores but one
+ * @property {boolean} fast the build with relaxed SIMD, where the browser has it
  * @property {import("./i18n.js").Language} lang in which the page speaks
  */
 
@@ -68,6 +70,9 @@ const prompt = { key: "prompt", initial: "Once upon a time", parse: (text) => te
 /** @type {Field<Settings["lang"]>} */
 const lang = { key: "lang", initial: "en", parse: (text) => (isLanguage(text) ? text : undefined), format: String };
 
+/** @type {Field<boolean>} */
+const fast = { key: "fast", initial: false, parse: (text) => ({ "": true, 0: false, 1: true })[text], format: (value) => String(Number(value)) };
+
 const SEEDS = 2 ** 32 - 1;
 
 /** @type {{ [K in keyof Settings]: Field<Settings[K]> }} */
@@ -86,6 +91,8 @@ export const FIELDS = {
   maxTokens: number("length", 100, 1, 1000),
   textSeed: number("text-seed", 1, 0, SEEDS),
   strength: number("strength", 1, 0, 2, 0.05),
+  workers: number("workers", 0, 0, 8),
+  fast,
   lang,
 };
 

@@ -38,7 +38,8 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {"idle" | "loading" | "ready" | "starting" | "training" | "paused" | "done" | "broken"} phase
  * @property {Progress | undefined} progress
  * @property {ModelInfo | undefined} info
- * @property {string} lanes
+ * @property {string} lanes the instruction set of the engine's build
+ * @property {number} workers that share a step
  * @property {number} baseBytes of the base's weights as downloaded
  * @property {number} memory
  * @property {Settings} settings
@@ -61,7 +62,8 @@ import { DEFAULTS, sameTraining } from "./settings.js";
 /**
  * @typedef {{ type: "loading" }
  *   | { type: "progress", progress: Progress }
- *   | { type: "loaded", info: ModelInfo, lanes: string, baseBytes: number }
+ *   | { type: "loaded", info: ModelInfo, lanes: string, workers: number, baseBytes: number }
+ *   | { type: "reloaded", lanes: string, workers: number }
  *   | { type: "settings", settings: Partial<Settings> }
  *   | { type: "corpus", id: string, text: string, name: string }
  *   | { type: "starting" }
@@ -95,6 +97,7 @@ export const INITIAL = {
   progress: undefined,
   info: undefined,
   lanes: "",
+  workers: 1,
   baseBytes: 0,
   memory: 0,
   settings: DEFAULTS,
@@ -129,9 +132,11 @@ function changed(state, event) {
     case "progress":
       return { ...state, progress: event.progress };
     case "loaded": {
-      const { info, lanes, baseBytes } = event;
-      return { ...state, phase: "ready", info, lanes, baseBytes, progress: undefined, status: { key: "status.ready", values: {} } };
+      const { info, lanes, workers, baseBytes } = event;
+      return { ...state, phase: "ready", info, lanes, workers, baseBytes, progress: undefined, status: { key: "status.ready", values: {} } };
     }
+    case "reloaded":
+      return { ...state, lanes: event.lanes, workers: event.workers };
     case "settings":
       return { ...state, settings: { ...state.settings, ...event.settings } };
     case "corpus": {

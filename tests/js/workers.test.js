@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { LoraLab, threadWorker } from "../../www/node.js";
+import { hasRelaxedSimd } from "../../www/simd.js";
 
 /** Labs with one, two and three workers, and their threads. */
 let labs, text;
@@ -85,4 +86,27 @@ test("each worker has its memory, and the helpers' is less than the leader's and
   t.diagnostic(`${memories.map((bytes) => (bytes / 1e6).toFixed(1)).join(" + ")} MB`);
   assert.equal(memories[0], await labs[2].lab.memory());
   for (const bytes of memories) assert.ok(bytes > 4 * labs[2].lab.info.parameters && bytes < 1.5 * memories[0], `${bytes}`);
+});
+
+test("loaded anew with more workers and as the build that is asked for, an engine goes on where it stood", { timeout: 120_000 }, async () => {
+  const lab = await LoraLab.load({ workers: 1 });
+  try {
+    await lab.attach({ rank: 4, seed: 7 });
+    await lab.beginTraining({ text, ...SMALL });
+    const steps = lab.train();
+    await steps.next();
+    await steps.next();
+    const { safetensors } = await lab.exportAdapter();
+    await lab.reload({ workers: 2, fast: true });
+    // Node 20 has no relaxed SIMD; a browser that has it is asked in tests/page/build.test.js.
+    assert.deepEqual([lab.lanes, lab.workers], [hasRelaxedSimd() ? "relaxed-simd" : "simd128", 2]);
+    assert.deepEqual((await lab.exportAdapter()).safetensors, safetensors);
+    const rest = [];
+    for await (const { step } of lab.train()) rest.push(step);
+    assert.deepEqual(rest, [3, 4]);
+    await lab.reload({ workers: 1, fast: false });
+    assert.deepEqual([lab.lanes, lab.workers], ["simd128", 1]);
+  } finally {
+    await lab.dispose();
+  }
 });

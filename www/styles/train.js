@@ -28,6 +28,9 @@ summary::-webkit-details-marker { display: none; }
 summary::before { content: ""; width: 7px; height: 7px; border: solid var(--accent); border-width: 0 2px 2px 0; transform: rotate(-45deg); transition: transform 0.15s; }
 [open] > summary::before { transform: rotate(45deg); }
 .fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(120px, 1fr)); gap: 14px 12px; margin: 12px 0 16px; }
+.build { display: grid; gap: 4px; }
+.build label { display: grid; grid-template-columns: auto 1fr; gap: 0 10px; align-items: center; min-height: 44px; cursor: pointer; }
+.build .about { grid-column: 2; font-size: 12px; }
 .targets { display: flex; flex-wrap: wrap; gap: 6px; }
 .targets legend { font-size: 13px; font-weight: 500; margin-bottom: 6px; }
 .targets label { position: relative; display: grid; padding: 6px 12px; border-radius: 10px; border: 1px solid var(--line); cursor: pointer; line-height: 1.3; }

@@ -2,6 +2,7 @@
 
 import { lossChart } from "../chart.js";
 import { kind, kinds, targeted, targetsFor, trainable } from "../plan.js";
+import { hasRelaxedSimd } from "../simd.js";
 import { canGoOn, isIdle, mainAction, secondsLeft, voice } from "../state.js";
 import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
@@ -44,9 +45,14 @@ export function trainView({ words, session }, look) {
     name,
     field: numberField(name, t(`train.${name}`), t(`train.${name}.about`), (value) => session.set({ [name]: value })),
   }));
+  const workers = numberField("workers", t("train.workers"), t("train.workers.about"), (value) => session.set({ workers: value }));
+  const fast = h("input", { type: "checkbox", name: "fast", change: () => session.set({ fast: fast.checked }) });
+  const engine = h("p", { class: "small muted" });
+  const build = h("div", { class: "build" },
+    h("label", {}, fast, h("span", {}, t("train.fast")), h("span", { class: "about" }, t(hasRelaxedSimd() ? "train.fast.about" : "train.fast.none"))), engine);
   const targets = h("fieldset", { class: "targets" }, h("legend", {}, t("train.targets")));
   const more = h("details", { class: "more" }, h("summary", {}, t("train.more")),
-    h("div", { class: "fields" }, ...fields.map(({ field }) => field.root)), targets);
+    h("div", { class: "fields" }, ...fields.map(({ field }) => field.root), workers.root), build, targets);
 
   const problem = problemBox("train", words, () => session.dispatch({ type: "dismissed" }));
   const root = h("section", { class: "card train", part: "train" },
@@ -91,6 +97,10 @@ export function trainView({ words, session }, look) {
       rank.render(settings.rank, open);
       for (const { name, field } of fields) field.render(settings[name], open);
       targets.disabled = !open;
+      workers.render(settings.workers, open);
+      fast.checked = settings.fast;
+      fast.disabled = !open || !hasRelaxedSimd();
+      text(engine, info ? t("train.engine", { count: state.workers, lanes: state.lanes }) : "");
       if (info) {
         if (!boxes.size) offer(info);
         const layers = targeted(info, settings.targets);

@@ -88,9 +88,10 @@ export class Session {
     });
     if (!opened) return;
     await this.choose(this.state.settings.sample);
-    if (adapter) await this.adapters.loadLink(adapter);
     await this.compare();
     await this.recompute();
+    // Last: a comparison that begins takes away what was said in its place, and a broken link has to be seen.
+    if (adapter) await this.adapters.loadLink(adapter);
   }
 
   close() {

@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import en from "../../www/i18n/en.js";
+import hi from "../../www/i18n/hi.js";
+import { CHAPTERS } from "../../www/view/chapters.js";
 import { serveFolder } from "./server.js";
 
 const WWW = fileURLToPath(new URL("../../www/", import.meta.url));
@@ -13,6 +16,10 @@ const ARGUMENTS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ];
+
+/** What a reader may have in front of them, and the words there are. */
+export const DEVICES = { laptop: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } };
+export const LANGUAGES = { en, hi };
 
 /** So small that a whole training takes a moment. */
 export const QUICK = { steps: 8, batch: 2, block: 64, lr: 0.01, rank: 4, length: 24 };
@@ -85,6 +92,11 @@ class Visit {
     this.t = t;
     this.context = context;
     context.on("request", (request) => this.requests.push(request.url()));
+  }
+
+  /** What our server has sent so far: files and bytes, uncompressed. */
+  get sent() {
+    return server.sent;
   }
 
   get origin() {
@@ -189,6 +201,14 @@ class Visit {
     }, parts);
     for (const type of ["dragenter", "dragover", "drop"]) await this.page.locator(selector).dispatchEvent(type, { dataTransfer });
   }
+}
+
+/** Everything that a click or a scroll opens: each chapter, the folded settings, a layer's ΔW. */
+export async function openAll(visit) {
+  for (const { name } of CHAPTERS) await visit.see(name);
+  for (const summary of await visit.page.locator("summary").all()) await summary.click();
+  await visit.page.locator(".heat-button:enabled").first().click();
+  await visit.until((state) => state.looks.delta && state.looks.read);
 }
 
 export const file = (name, content) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(content) });

@@ -2,8 +2,8 @@
 
 import { voice } from "../state.js";
 import sheet from "../styles/compare.js";
-import { numberField, problemBox, slider, button } from "./controls.js";
-import { attribute, h, show, text, uniqueId } from "./dom.js";
+import { ask, button, numberField, problemBox, slider } from "./controls.js";
+import { attribute, h, show, text } from "./dom.js";
 
 /** How long a slider has to rest before the text is written again. */
 const PATIENCE = 250;
@@ -11,11 +11,8 @@ const PATIENCE = 250;
 /** @param {import("./part.js").Context} context @returns {import("./part.js").Part} */
 export function compareView({ words, session }) {
   const { t } = words;
-  const promptId = uniqueId();
-  const prompt = h("input", { id: promptId, type: "text", class: "prompt", autocomplete: "off", spellcheck: "false", input: () => session.set({ prompt: prompt.value }) });
-  const run = h("button", { type: "submit" }, t("compare.run"));
-  const form = h("form", { class: "ask", submit: (event) => (event.preventDefault(), session.compare()) },
-    h("label", { for: promptId, class: "sr" }, t("compare.prompt")), prompt, run);
+  const prompt = h("input", { type: "text", class: "prompt", autocomplete: "off", spellcheck: "false", input: () => session.set({ prompt: prompt.value }) });
+  const { root: form, run } = ask("ask", prompt, t("compare.prompt"), t("compare.run"), () => session.compare());
 
   const before = pane(t("compare.before"), "base");
   const after = pane(t("compare.after"), "adapted");

@@ -8,6 +8,23 @@ import { attribute, h, text, uniqueId, variable } from "./dom.js";
 /** Settings that are numbers. @typedef {{ [K in keyof Settings]: Settings[K] extends number ? K : never }[keyof Settings]} Numeric */
 
 /**
+ * A line to type with a button, or Enter, to have it done. Not a form: a sandboxed frame may not send one, and does not even tell.
+ * @param {string} className
+ * @param {HTMLInputElement} input
+ * @param {string} label for those who do not see where it stands
+ * @param {string} name on the button
+ * @param {() => void} action
+ */
+export function ask(className, input, label, name, action) {
+  input.id ||= uniqueId();
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.isComposing && !run.disabled) action();
+  });
+  const run = h("button", { type: "button", click: action }, name);
+  return { root: h("div", { class: className }, h("label", { for: input.id, class: "sr" }, label), input, run), run };
+}
+
+/**
  * A slider with its value beside the label.
  * @param {Numeric} name
  * @param {string} label

@@ -1,7 +1,7 @@
 /** The shelf: adapters kept under a name, one of which speaks. Choosing another is a selection on the same base, done at once. */
 
 import { isIdle } from "../state.js";
-import { button } from "./controls.js";
+import { ask, button } from "./controls.js";
 import { attribute, h, show, text, uniqueId } from "./dom.js";
 import { downloadAdapter } from "./download.js";
 
@@ -17,15 +17,11 @@ export function shelfView(context) {
   const { words, session } = context;
   const { t } = words;
   const group = uniqueId();
-  const nameId = uniqueId();
-  const name = h("input", { id: nameId, type: "text", maxlength: 60, autocomplete: "off", spellcheck: "false" });
-  const keep = h("button", { type: "submit" }, t("shelf.keep"));
-  const form = h("form", { class: "keep", submit: (event) => {
-    event.preventDefault();
+  const name = h("input", { type: "text", maxlength: 60, autocomplete: "off", spellcheck: "false" });
+  const { root: form, run: keep } = ask("keep", name, t("shelf.keep.name"), t("shelf.keep"), () => {
     session.adapters.keep(name.value || name.placeholder);
     name.value = "";
-  } },
-    h("label", { for: nameId, class: "sr" }, t("shelf.keep.name")), name, keep);
+  });
   const atWork = choice(group, () => session.adapters.use(undefined));
   const atWorkName = h("span", { class: "name" });
   const atWorkRow = h("li", { class: "kept" }, h("label", {}, atWork, atWorkName));

@@ -1,0 +1,201 @@
+// Benefit 2 and 4 as a reader uses them: proof, strength, the shelf, links that hold an adapter.
+import assert from "node:assert/strict";
+import { DEVICES, QUICK, file, pageTest } from "./harness.js";
+import { serveFolder } from "./server.js";
+import { CORS, WWW, html } from "./sites.js";
+
+/** So few numbers that they fit into a link. */
+const SMALL = { ...QUICK, rank: 1, targets: "attn.c_attn,attn.c_proj", lr: 0.05, steps: 12 };
+const LOGITS = "async (lab) => [...(await lab.logits(await lab.encode('Once upon a time')))]";
+const spoken = "(state) => state.after.text && !state.after.writing && !state.before.writing && !state.digest.checking";
+const keep = async (visit, name) => {
+  await visit.page.getByLabel("Name on the shelf").fill(name);
+  await visit.button("Keep on the shelf").click();
+  await visit.until(`(state) => state.shelf.items.some(({ name }) => name === ${JSON.stringify(name)})`);
+};
+const voice = (visit, name) => visit.page.getByRole("radio", { name: `Let “${name}” speak` });
+
+for (const [device, viewport] of Object.entries(DEVICES)) {
+  pageTest(`on a ${device} two voices are kept, swapped, renamed, deleted, and are there after a reload`, async (visit) => {
+    const { page } = visit;
+    await visit.ready();
+    await visit.train();
+    await visit.see("storage");
+    await keep(visit, "Salt");
+    const salt = await visit.engine(LOGITS);
+    await page.getByRole("radio", { name: /Recipes/ }).check();
+    await visit.button("Train anew").click();
+    await visit.until(`(state) => state.phase === "done" && state.run.settings.sample === "recipes" && (${spoken})(state)`);
+    await keep(visit, "Broth");
+    const broth = await visit.engine(LOGITS);
+    assert.notDeepEqual(broth, salt);
+
+    await voice(visit, "Salt").check();
+    await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
+    assert.deepEqual(await visit.engine(LOGITS), salt);
+    const said = (await visit.state()).after.text;
+    await page.getByText("with “Salt”").waitFor();
+    assert.ok((await page.locator(".heard").textContent()).includes(said.slice(0, 40)), "what it says is there where it was chosen");
+    // From one to the other by the arrows, as in any group of radio buttons.
+    await voice(visit, "Salt").focus();
+    await page.keyboard.press("ArrowDown");
+    await visit.until(`(state) => state.after.text !== ${JSON.stringify(said)} && (${spoken})(state)`);
+    assert.deepEqual(await visit.engine(LOGITS), broth);
+
+    await page.getByLabel("Name of “Salt”").fill("Sea salt");
+    await page.keyboard.press("Enter");
+    await visit.until((state) => state.shelf.items[0].name === "Sea salt");
+    await page.getByRole("button", { name: "Delete “Broth”" }).click();
+    assert.equal((await visit.state()).shelf.items.length, 2, "it is asked once more");
+    await page.getByRole("button", { name: "Delete “Broth”" }).click();
+    await visit.until((state) => state.shelf.items.length === 1 && state.shelf.using === undefined);
+
+    await page.reload();
+    await visit.ready();
+    await visit.see("storage");
+    await voice(visit, "Sea salt").check();
+    await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
+    assert.deepEqual(await visit.engine(LOGITS), salt);
+    await page.getByText("Kept in this browser").waitFor();
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+    assert.deepEqual(visit.errors, []);
+  }, { viewport, seconds: 90 });
+}
+
+pageTest("a kept adapter is exported as PEFT's two files, which load again", async (visit) => {
+  await visit.ready();
+  await visit.train();
+  await visit.see("storage");
+  await keep(visit, "Salt");
+  const before = await visit.engine(LOGITS);
+  await visit.button("Reset").click();
+  await visit.until((state) => !state.adapter);
+  const downloads = [];
+  visit.page.on("download", (download) => downloads.push(download));
+  await visit.page.getByRole("button", { name: "Export “Salt”" }).click();
+  while (downloads.length < 2) await visit.page.waitForTimeout(20);
+  const { readFile } = await import("node:fs/promises");
+  const files = await Promise.all(downloads.map(async (download) => file(download.suggestedFilename(), await readFile(await download.path()))));
+  await visit.choose("Load adapter", ...files);
+  await visit.until(`(state) => state.adapter?.source === "file" && (${spoken})(state)`);
+  assert.deepEqual(await visit.engine(LOGITS), before);
+});
+
+for (const [device, viewport] of Object.entries(DEVICES)) {
+  pageTest(`on a ${device}, in a sandboxed frame without an origin, the shelf is kept in memory and says so`, async (visit) => {
+    const { page } = visit;
+    const query = new URLSearchParams({ view: "full", steps: 4, batch: 2, block: 32, length: 12, lr: 0.01 });
+    const frame = html(`<iframe sandbox="allow-scripts" width="${viewport.width - 20}" height="${viewport.height - 20}" src="embed/frame.html?${query}"></iframe>`);
+    const site = await serveFolder(WWW, { headers: CORS, pages: { "theirs.html": frame } });
+    try {
+      await page.goto(`${site.url}theirs.html`);
+      const inside = page.frameLocator("iframe");
+      await inside.getByRole("button", { name: "Train", exact: true }).click();
+      while (!(await page.frames()[1].evaluate(() => document.querySelector("lora-lab").state.phase === "done"))) await page.waitForTimeout(50);
+      await inside.locator("[part=storage]").scrollIntoViewIfNeeded();
+      await inside.getByText("This page may not store anything here").waitFor();
+      await inside.getByLabel("Name on the shelf").fill("Salt");
+      await inside.getByRole("button", { name: "Keep on the shelf" }).click();
+      await inside.getByRole("radio", { name: "Let “Salt” speak" }).check();
+      await inside.getByText("with “Salt”").waitFor();
+      assert.deepEqual(visit.errors, []);
+    } finally {
+      await site.close();
+    }
+  }, { viewport });
+}
+
+pageTest("where the page may store nothing, the shelf says that it will not last", async (visit) => {
+  await visit.ready();
+  await visit.train();
+  await visit.see("storage");
+  await visit.page.getByText("This page may not store anything here").waitFor();
+  await keep(visit, "Salt");
+  await voice(visit, "Salt").check();
+  await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
+  assert.deepEqual(visit.errors, []);
+}, { init: () => Object.defineProperty(window, "indexedDB", { get() { throw new DOMException("denied", "SecurityError"); } }) });
+
+for (const [device, viewport] of Object.entries(DEVICES)) {
+  pageTest(`on a ${device} a small adapter travels in the link, and whoever opens it sees its text`, async (visit) => {
+    const { page } = visit;
+    await visit.ready(SMALL);
+    await visit.train();
+    await visit.see("storage");
+    const before = await visit.engine(LOGITS);
+    await visit.button("Copy link with it").click();
+    await visit.until(() => location.hash.includes("adapter="));
+    const link = page.url();
+    assert.ok(link.split("#")[1].length <= 6000, `${link.length} characters`);
+    await page.getByText(/The address now holds the adapter: 4,608 numbers, 7 bits each/).waitFor();
+    await page.goto("about:blank");
+    // Somebody else's browser: nothing of ours is kept there.
+    const devtools = await visit.context.newCDPSession(page);
+    await devtools.send("Storage.clearDataForOrigin", { origin: visit.origin, storageTypes: "all" });
+    await page.goto(link);
+    await visit.until(`(state) => state.adapter?.source === "link" && (${spoken})(state)`);
+    await page.getByText("with the adapter from the link").waitFor();
+    const { before: base, after, settings } = await visit.state();
+    assert.notEqual(after.text, base.text);
+    assert.deepEqual([settings.rank, settings.targets], [1, ["attn.c_attn", "attn.c_proj"]]);
+    const close = await visit.engine(LOGITS);
+    const off = await visit.engine("async (lab) => { await lab.setEnabled(false); const l = [...(await lab.logits(await lab.encode('Once upon a time')))]; await lab.setEnabled(true); return l; }");
+    const distance = (a, b) => Math.hypot(...a.map((x, i) => x - b[i]));
+    assert.ok(distance(close, before) < distance(off, before) / 5, `${distance(close, before)} from it, the base is ${distance(off, before)} away`);
+    assert.ok(page.url().includes("adapter="), "the address still holds it");
+    // Another training makes another adapter: the address lets the old one go.
+    await visit.button("Train").click();
+    await visit.until(() => !location.hash.includes("adapter="));
+    await visit.until((state) => state.phase === "done");
+    assert.deepEqual(visit.errors, []);
+  }, { viewport });
+}
+
+pageTest("an adapter too large for a link is refused with the reason, and the file is beside it", async (visit) => {
+  await visit.ready();
+  await visit.train();
+  await visit.see("storage");
+  await visit.button("Copy link with it").click();
+  await visit.page.getByText(/Too large for a link: 49,152 numbers, and 6,000 characters hold some \d,\d+/).waitFor();
+  assert.ok(!visit.page.url().includes("adapter="));
+  assert.equal(await visit.button("Save adapter").isEnabled(), true);
+});
+
+pageTest("a broken or hostile link says so and changes nothing", async (visit) => {
+  const { page } = visit;
+  for (const adapter of ["AAAA", "<img src=x>", "A".repeat(5000), "%00"]) {
+    await page.goto("about:blank");
+    await visit.open({ ...QUICK, adapter });
+    await visit.until((state) => state.phase === "ready" && state.problem?.code === "link-format" && state.before.text && !state.before.writing && state.digest.now);
+    await page.locator("[part=compare] [role=alert]").getByText("This link is broken").waitFor();
+    const { adapter: held, settings } = await visit.state();
+    assert.deepEqual([held, settings.rank], [undefined, QUICK.rank]);
+    assert.deepEqual(await visit.engine("(lab) => lab.adapters()"), []);
+  }
+  await visit.train();
+  assert.deepEqual(visit.errors, []);
+});
+
+pageTest("with the adapter off every token is the base's, and the strength moves the text from one to the other", async (visit) => {
+  const { page } = visit;
+  await visit.ready();
+  await visit.train();
+  await visit.see("proof");
+  await page.getByText("Off is the base, token for token: 40 of 40").waitFor();
+  const texts = () => page.locator("[part=proof] .answer .story").allTextContents();
+  const [base, off, on] = await texts();
+  assert.ok(base.startsWith("Once upon a time") && base.length > 60);
+  assert.equal(off, base);
+  assert.notEqual(on, base);
+  assert.equal(await page.locator("[part=proof] .answer mark").last().textContent() !== "", true, "what differs is marked");
+  const strength = page.getByLabel("How much of it");
+  await strength.fill("0");
+  await visit.until((state) => state.settings.strength === 0 && state.answers.on.text === state.answers.base.text && state.after.text === state.before.text && !state.after.writing);
+  await strength.fill("2");
+  await visit.until(`(state) => state.answers.on.text !== state.answers.base.text && state.after.text !== state.before.text && !state.after.writing && !state.digest.checking`);
+  await strength.fill("1");
+  await visit.until(`(state) => state.answers.on.text === ${JSON.stringify(on)}`);
+  const { digest } = await visit.state();
+  assert.equal(digest.now, digest.first);
+  assert.deepEqual(visit.errors, []);
+});

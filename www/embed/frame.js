@@ -8,4 +8,4 @@ for (const [name, value] of new URLSearchParams(location.search)) {
   if (LoraLabElement.observedAttributes.includes(name)) element.setAttribute(name, value);
 }
 document.documentElement.lang = element.lang || document.documentElement.lang;
-document.body.append(element);
+document.querySelector("main")?.append(element);

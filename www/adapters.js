@@ -1,9 +1,7 @@
 /** The adapters of a session: the one at work, those on the shelf, and the one that a link brings. */
 
-import { LONGEST, decodeAdapter, encodeAdapter } from "./adapter-link.js";
 import { toHash } from "./hash.js";
 import { LabError } from "./protocol.js";
-import { openShelf } from "./shelf.js";
 import { isIdle, voice } from "./state.js";
 
 /** @typedef {import("./session.js").Session} Session */
@@ -15,6 +13,9 @@ export const INCOMING = "incoming";
 const kept = (/** @type {string} */ id) => `shelf ${id}`;
 
 const LONGEST_NAME = 60;
+
+/** Fetched when the shelf is first looked at. @type {typeof import("./shelf.js").openShelf} */
+const openShelf = async (...rest) => (await import("./shelf.js")).openShelf(...rest);
 
 export class Adapters {
   #session;
@@ -111,12 +112,14 @@ export class Adapters {
 
   /** Take the adapter that a link brings. @param {string} text */
   loadLink(text) {
-    return this.#import("compare", async () => decodeAdapter(text, await this.#base()), "link", { text, bits: 0, numbers: 0, room: 0 });
+    const read = async () => (await import("./adapter-link.js")).decodeAdapter(text, await this.#base());
+    return this.#import("compare", read, "link", { text, bits: 0, numbers: 0, room: 0 });
   }
 
   /** The adapter that speaks as text for a link, or why it is too large. @returns {Promise<import("./state.js").Link | undefined>} */
   link() {
     return this.#session.attempt("adapter", async () => {
+      const { LONGEST, encodeAdapter } = await import("./adapter-link.js");
       const settings = toHash(this.#session.state.settings, "-").length - 1;
       const link = encodeAdapter(await this.#files(), await this.#base(), LONGEST - settings);
       this.#session.dispatch({ type: "linked", link });

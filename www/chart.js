@@ -10,17 +10,11 @@ const VENDORED = {
 };
 
 /**
- * Where uPlot lies; its stylesheet has to be linked where the chart is drawn, also inside a shadow root.
- * @param {keyof typeof VENDORED} file
- */
-export const vendor = (file) => VENDORED[file].href;
-
-/**
  * @param {HTMLElement} host
  * @param {() => Look} look asked when drawing, since light and dark may change
  */
 export async function lossChart(host, look) {
-  const script = vendor("uPlot.esm.js");
+  const script = VENDORED["uPlot.esm.js"].href;
   const { default: uPlot } = /** @type {{ default: typeof import("uplot") }} */ (await import(/* @vite-ignore */ script));
   /** @type {import("uplot").Axis} */
   const axis = {
@@ -53,6 +47,8 @@ export async function lossChart(host, look) {
     [[], [], []],
     host,
   );
+  // Where the chart is drawn, and not in the document: it may be inside a shadow root.
+  host.prepend(Object.assign(document.createElement("link"), { rel: "stylesheet", href: VENDORED["uPlot.min.css"].href }));
   const resized = new ResizeObserver(([entry]) => {
     const [width, height] = [entry.contentRect.width, entry.contentRect.height].map(Math.floor);
     if (width > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });

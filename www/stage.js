@@ -1,6 +1,5 @@
 /** What is seen of `<lora-lab>`: its poster, or the parts of a view in a language, drawn from each state once a frame. */
 
-import { vendor } from "./chart.js";
 import { wordsIn } from "./i18n.js";
 import base from "./styles/base.js";
 import brief from "./styles/brief.js";
@@ -66,17 +65,16 @@ export class Stage {
     const { session } = scene;
     if (!session) return root.replaceChildren(poster(words, scene.begin));
     const isFirst = !this.#parts.length;
-    const styles = h("link", { rel: "stylesheet", href: vendor("uPlot.min.css") });
     // Whoever pressed the poster's button goes on from the same place.
     const wasPressed = Boolean(root.activeElement?.closest(".poster"));
-    if (isFirst) root.replaceChildren(styles);
+    if (isFirst) root.replaceChildren();
     const place = isFirst ? root : document.createDocumentFragment();
     const parts = isFirst ? this.#parts : [];
     const frame = await this.#fill(scene, { words, session, address: scene.address }, place, parts, signal);
     if (!isFirst) {
       for (const part of frame ? this.#parts.splice(0) : parts) part.end?.();
       if (!frame) return;
-      root.replaceChildren(root.querySelector("link") ?? styles, place);
+      root.replaceChildren(place);
       this.#parts.push(...parts);
       this.#render();
     }
@@ -121,7 +119,7 @@ export class Stage {
   async #fill({ view, samples }, context, root, parts, signal) {
     const frame = h("div", { class: view === "full" ? "steps" : "brief", part: "frame", tabindex: -1 });
     const adopt = (/** @type {CSSStyleSheet | undefined} */ sheet) => this.#adopt(sheet);
-    for (const { part, framed } of pieces(view, context, { samples, look: () => this.#look(), adopt })) {
+    for await (const { part, framed } of pieces(view, context, { samples, look: () => this.#look(), adopt })) {
       parts.push(part);
       adopt(part.sheet);
       if (framed && !frame.parentNode) root.append(frame);

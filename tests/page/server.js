@@ -23,6 +23,8 @@ const TYPES = {
  * @param {number} [options.port] else any that is free
  */
 export async function serveFolder(folder, { path = "/some/where/", override, pages = {}, headers = {}, port = 0 } = {}) {
+  /** @type {{ file: string, bytes: number }[]} every answer, in its order */
+  const sent = [];
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     const inside = url.pathname.startsWith(path) ? normalize(url.pathname.slice(path.length)) : "..";
@@ -32,6 +34,7 @@ export async function serveFolder(folder, { path = "/some/where/", override, pag
       const instead = override?.(file);
       const body = Object.hasOwn(pages, file) ? Buffer.from(pages[file]) : await readFile(instead ?? join(folder, file));
       const type = TYPES[extname(file)] ?? "application/octet-stream";
+      sent.push({ file, bytes: body.length });
       response.writeHead(200, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-store", ...headers }).end(body);
     } catch {
       response.writeHead(404).end();
@@ -42,6 +45,7 @@ export async function serveFolder(folder, { path = "/some/where/", override, pag
   return {
     port: server.address().port,
     origin,
+    sent,
     url: `${origin}${path}`,
     close() {
       server.closeAllConnections();

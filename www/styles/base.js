@@ -62,8 +62,11 @@ input[type="range"]:disabled { cursor: default; }
 .areas { width: 104px; flex: none; display: block; }
 
 /* status and problems */
+.status { position: relative; z-index: 1; }
 .loading { max-width: 420px; margin: 0 0 16px; }
 .loading .progress { margin-top: 6px; }
+/* On the edge of the first card, where it takes no room: nothing moves when it goes. */
+.status[data-view="full"] .loading { position: absolute; inset: -26px 0 auto auto; margin: 0; min-width: 200px; }
 .status > .problem { margin-bottom: 20px; }
 .problem { display: flex; gap: 12px; align-items: flex-start; justify-content: space-between; padding: 12px 14px; border-radius: 12px; border: 1.5px solid var(--ink); background: var(--card); }
 .problem > div { min-width: 0; }

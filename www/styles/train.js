@@ -11,7 +11,7 @@ export default sheet(/* css */ `
 .progress { height: 3px; border-radius: 2px; background: var(--line); overflow: hidden; }
 .progress span { display: block; height: 100%; width: calc(var(--share, 0) * 100%); background: var(--accent); transition: width 0.2s linear; }
 .stats { display: grid; grid-template-columns: repeat(4, auto); justify-content: space-between; gap: 4px 12px; }
-.stats div { display: flex; flex-direction: column-reverse; }
+.stats div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
 .stats dt { font-size: 12px; line-height: 1.3; color: var(--muted); }
 .stats dd { font: 500 20px/1.2 var(--serif); font-variant-numeric: lining-nums tabular-nums; min-width: 3ch; }
 .curve { position: relative; display: flex; flex-direction: column; flex: 1 1 190px; min-height: 190px; }

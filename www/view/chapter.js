@@ -15,8 +15,8 @@ import { h, text, uniqueId } from "./dom.js";
  * @property {() => Promise<(context: Context) => Part>} load
  */
 
-/** How far below the window building begins: a second of scrolling. */
-const AHEAD = "500px";
+/** How far below the window building begins. More would fetch the first chapter for whoever only looks at the three steps. */
+const AHEAD = "200px";
 
 /**
  * @param {Chapter} chapter

@@ -1,6 +1,5 @@
 /** Step 2: the adapter's size, the training, its curve. */
 
-import { lossChart } from "../chart.js";
 import { kind, kinds, targeted, targetsFor, trainable } from "../plan.js";
 import { hasRelaxedSimd } from "../simd.js";
 import { canGoOn, isIdle, mainAction, secondsLeft, voice } from "../state.js";
@@ -58,14 +57,19 @@ export function trainView({ words, session }, look) {
   const root = h("section", { class: "card train", part: "train" },
     rank.root, parameters, actions, changed, problem.root, progress, stats, curve, more);
 
-  /** @type {Awaited<ReturnType<typeof lossChart>> | undefined} */
+  /** @type {Awaited<ReturnType<typeof import("../chart.js").lossChart>> | undefined} */
   let chart;
   let ended = false;
-  lossChart(canvas, look).then((made) => {
+  let asked = false;
+  /** Fetched when there is something to draw: it is a third of what the page weighs. */
+  const ask = async () => {
+    asked = true;
+    const { lossChart } = await import("../chart.js");
+    const made = await lossChart(canvas, look);
     if (ended) return made.end();
     chart = made;
     draw(session.state);
-  });
+  };
   /** @param {import("../state.js").State} state */
   const draw = ({ run, settings }) => chart?.draw(run?.points ?? NO_POINTS, run?.settings.steps ?? settings.steps);
 
@@ -144,6 +148,7 @@ export function trainView({ words, session }, look) {
       attribute(canvas, "aria-label", run
         ? t("train.chart.summary", { before: words.fixed(run.firstHeldOut, 2), now: words.fixed(run.heldOut, 2), step: run.step })
         : t("train.chart"));
+      if (!asked && (run || state.phase === "starting")) ask();
       draw(state);
     },
     end() {

@@ -1,6 +1,5 @@
 /** The views that the element can have, and what each is made of. */
 
-import { compactParts, compareParts } from "./brief.js";
 import { chapterView } from "./chapter.js";
 import { CHAPTERS } from "./chapters.js";
 import { compareView } from "./compare.js";
@@ -26,11 +25,14 @@ import { trainView } from "./train.js";
  * @param {import("../attributes.js").View} view
  * @param {Context} context
  * @param {Means} means
- * @returns {Generator<Piece, void, void>}
+ * @returns {AsyncGenerator<Piece, void, void>}
  */
-export function* pieces(view, context, means) {
-  yield { part: statusPart(context) };
+export async function* pieces(view, context, means) {
+  const status = statusPart(context);
+  status.root.dataset["view"] = view;
+  yield { part: status };
   if (view === "full") return yield* fullPieces(context, means);
+  const { compactParts, compareParts } = await import("./brief.js");
   const parts = view === "compact" ? compactParts(context, means.samples) : compareParts(context);
   for (const part of parts) yield { part, framed: true };
 }

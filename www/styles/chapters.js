@@ -9,7 +9,17 @@ export default sheet(/* css */ `
 .chapter > header p { margin-top: 8px; max-width: 60ch; font-size: 15px; }
 .chapter > header :is(h2, h3) { font-size: clamp(22px, 2vw, 27px); line-height: 1.2; letter-spacing: -0.008em; text-wrap: balance; }
 .chapter > .body { min-width: 0; }
-/* Room is kept until the chapter is built, so that nothing jumps under whoever scrolls fast. */
-.chapter:not([data-built]) > .body { min-height: 320px; }
 @media (min-width: 900px) { .chapter { grid-template-columns: minmax(220px, 290px) minmax(0, 1fr); } }
+/* Room is kept until the chapter is built, about as much as it will need, so that nothing jumps under whoever is faster than the network. */
+.chapter:not([data-built]) > .body { min-height: 380px; }
+.chapter[part="parameters"]:not([data-built]) > .body { min-height: 720px; }
+.chapter[part="efficient"]:not([data-built]) > .body { min-height: 130px; }
+.chapter[part="code"]:not([data-built]) > .body { min-height: 2900px; }
+@media (max-width: 600px) {
+  .chapter:not([data-built]) > .body { min-height: 640px; }
+  .chapter[part="parameters"]:not([data-built]) > .body { min-height: 1000px; }
+  .chapter[part="proof"]:not([data-built]) > .body { min-height: 800px; }
+  .chapter[part="inside"]:not([data-built]) > .body { min-height: 380px; }
+  .chapter[part="code"]:not([data-built]) > .body { min-height: 5700px; }
+}
 `);

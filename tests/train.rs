@@ -134,6 +134,21 @@ fn the_base_is_byte_equal_after_training_and_the_optimizer_holds_lora_alone() {
 }
 
 #[test]
+fn nothing_below_the_lowest_adapted_layer_is_part_of_the_backward_pass() {
+    let blocks = small_config().n_layer;
+    let ids = Tensor::new(&[[1u32, 2, 3]], &Device::Cpu).unwrap();
+    for lowest in 0..blocks {
+        let layers = Some((lowest..blocks).collect());
+        let (model, _adapter) = adapted(&LoraConfig { layers_to_transform: layers, ..LoraConfig::default() });
+        let states = model.hidden_states(&ids, &mut Pass::default()).unwrap();
+        for (i, state) in states.iter().enumerate() {
+            // The embeddings are number 0, so block i gives state i + 1. What no variable has gone into keeps no operation to go back through.
+            assert_eq!(state.track_op(), i > lowest, "state {i}, lowest adapted block {lowest}");
+        }
+    }
+}
+
+#[test]
 fn a_base_weight_has_no_gradient_at_all() {
     let (model, _adapter) = adapted(&LoraConfig::default());
     let ids = Tensor::new(&[[1u32, 2, 3]], &Device::Cpu).unwrap();

@@ -290,3 +290,41 @@ impl CustomOp3 for LoraLinear {
         Ok((dx, Some(gradient(da, a)?), Some(gradient(db, b)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn tensor(rows: usize, columns: usize) -> Tensor {
+        let values = (0..rows * columns).map(|i| (i as f32).sin()).collect();
+        Tensor::from_vec::<_, f32>(values, (rows, columns), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn the_gradient_of_an_input_is_computed_only_where_something_below_trains() {
+        let (rows, inputs, outputs, rank) = (3, 6, 5, 2);
+        let trains = |rows, columns| Var::from_tensor(&tensor(rows, columns)).unwrap();
+        let (a, b, variable) = (trains(inputs, rank), trains(rank, outputs), trains(rows, inputs));
+        for (x, below_trains) in [(tensor(rows, inputs), false), (variable.as_tensor().clone(), true)] {
+            let weight = tensor(inputs, outputs);
+            let frozen = Arc::new(Frozen::new(weight.clone(), None, Orientation::InOut).unwrap());
+            let y = lora_linear(&x, &frozen, a.as_tensor(), b.as_tensor(), 2., None).unwrap();
+            let store = y.sum_all().unwrap().backward().unwrap();
+            assert!(store.get(a.as_tensor()).is_some() && store.get(b.as_tensor()).is_some());
+            assert!(store.get(&weight).is_none());
+            assert_eq!(store.get(&x).is_some(), below_trains);
+            // The product with Wᵀ cannot have been made without it.
+            assert_eq!(frozen.backward.get().is_some(), below_trains);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_to_go_back_through_a_frozen_layer_that_nothing_below_needs() {
+        let frozen = Arc::new(Frozen::new(tensor(6, 5), None, Orientation::InOut).unwrap());
+        assert!(!linear(&tensor(3, 6), &frozen).unwrap().track_op());
+        assert!(linear(Var::from_tensor(&tensor(3, 6)).unwrap().as_tensor(), &frozen).unwrap().track_op());
+    }
+}

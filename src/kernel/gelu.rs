@@ -11,6 +11,7 @@ const CUBIC: f32 = 0.044_715;
 /// `y = ½·x·(1 + tanh u)` with `u = √(2/π)·(x + 0.044715·x³)`.
 ///
 /// Written as `x·σ(2u)`, which is the same and needs no tanh: `½(1 + tanh u) = σ(2u)`.
+/// Within 2 ULP from −½ up; below, where the result tends to 0, within 2⁻²³.
 pub fn gelu(x: &[f32], y: &mut [f32]) {
     forward::<Widest>(x, y);
 }
@@ -55,7 +56,7 @@ fn exp_minus_2u<V: Lanes>(x: &[f32], y: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::super::lanes::Scalar;
-    use super::super::testing::{assert_close, doubles, noise, numeric_gradient};
+    use super::super::testing::{assert_close, doubles, noise, numeric_gradient, ulps};
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -80,6 +81,24 @@ mod tests {
                 assert_close(&y, &want, 1e-6, "gelu");
                 backward(&x, &dy, &mut dx);
                 assert_close(&dx, &slope, 2e-6, "gelu's gradient");
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_is_within_its_stated_error() {
+        let xs: Vec<f32> = (0..1_000_003).map(|i| -20. + 40. * i as f32 / 1e6).collect();
+        for forward in [forward::<Scalar>, forward::<Widest>] {
+            let mut y = vec![f32::NAN; xs.len()];
+            forward(&xs, &mut y);
+            for (&x, &got) in xs.iter().zip(&y) {
+                let want = reference(f64::from(x));
+                let within = if x >= -0.5 {
+                    ulps(got, want) <= 2.
+                } else {
+                    (f64::from(got) - want).abs() <= f64::from(f32::EPSILON)
+                };
+                assert!(within, "gelu({x}) = {got} for {want}, {} ULP off", ulps(got, want));
             }
         }
     }

@@ -41,10 +41,6 @@ impl Packed {
     pub fn n(&self) -> usize {
         self.n
     }
-    /// What it occupies.
-    pub fn bytes(&self) -> usize {
-        size_of_val(self.panels.as_slice())
-    }
     /// The element in row `k` and column `n`.
     pub fn get(&self, k: usize, n: usize) -> f32 {
         const WIDTH: usize = width::<Widest>();

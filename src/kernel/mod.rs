@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`lanes`] | `trait Lanes`, a vector of floats; the instruction set is chosen when compiling |
-//! | [`math`] | exp and the logistic function on lanes |
+//! | [`math`] | exp on lanes |
 //! | [`matmul`] | products: with a frozen weight packed once, and of any two matrices |
 //! | [`attention`] | causal self-attention, forward, backward and against a cache |
 //! | [`norm`], [`gelu`], [`cross_entropy`] | forward and backward together |

@@ -18,7 +18,7 @@ export default sheet(/* css */ `
 @container (min-width: 600px) { .blocks { column-gap: calc(60 * var(--u)); } }
 .block { display: flex; flex-wrap: wrap; align-content: start; gap: calc(24 * var(--u)) calc(20 * var(--u)); width: calc(var(--block) * var(--u)); }
 .block > p { flex: 1 0 100%; padding-inline-start: calc(78 * var(--u)); font-size: 12px; color: var(--muted); }
-.plain { display: grid; place-items: center; width: calc(var(--long) * var(--u)); height: calc(var(--short) * var(--u)); font-size: 11px; line-height: 1; color: var(--muted); background: var(--line); overflow: hidden; }
+.plain { display: grid; place-items: center; width: calc(var(--long) * var(--u)); height: calc(var(--short) * var(--u)); font-size: min(11px, calc(48 * var(--u))); line-height: 1; color: var(--muted); background: var(--line); overflow: hidden; }
 .cell { position: relative; display: block; width: calc((var(--long) + 78) * var(--u)); cursor: pointer; border-radius: 3px; }
 .cell svg { display: block; width: 100%; }
 .cell .w { opacity: 0.5; transition: opacity 0.15s; }
@@ -27,7 +27,7 @@ export default sheet(/* css */ `
 .cell input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; cursor: pointer; }
 .cell:focus-within:has(:focus-visible) { outline: 2px solid var(--accent); outline-offset: 2px; }
 .model:disabled :is(.cell, .cell input) { cursor: default; }
-.code { position: absolute; inset: calc(78 * var(--u)) 0 0 calc(78 * var(--u)); display: grid; place-items: center; font: 10px/1 var(--mono); color: var(--ink); pointer-events: none; overflow: hidden; }
+.code { position: absolute; inset: calc(78 * var(--u)) 0 0 calc(78 * var(--u)); display: grid; place-items: center; font: min(10px, calc(48 * var(--u)))/1 var(--mono); color: var(--ink); pointer-events: none; overflow: hidden; }
 .beside { display: grid; gap: 24px clamp(24px, 4vw, 48px); border-top: 1px solid var(--line); padding-top: 24px; }
 @media (min-width: 640px) { .beside { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); align-items: start; } }
 .one { display: grid; gap: 10px; }

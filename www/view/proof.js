@@ -70,7 +70,7 @@ const sameTokens = (a, b) => a.ids.length === b.ids.length && a.ids.every((id, i
 function answerView(name) {
   const same = h("span", {});
   const other = h("mark", {});
-  const story = h("p", { class: "story" }, same, other);
+  const story = h("p", { class: "story", lang: "" }, same, other);
   return {
     root: h("div", { class: "answer" }, h("h4", {}, name), story),
     /** @param {Answer | undefined} answer @param {Answer | undefined} base @param {string} none */

@@ -27,7 +27,7 @@ export function storageView(context) {
   const adapterSize = h("dd", {});
   const adapterName = h("dt", {});
   const sizes = h("dl", { class: "sizes" }, h("div", { class: "adapter" }, adapterName, adapterSize), h("div", { class: "base" }, h("dt", {}, t("storage.base")), baseSize));
-  const heard = h("blockquote", { class: "heard" });
+  const heard = h("blockquote", { class: "heard", lang: "" });
   const said = h("figure", { class: "said" }, h("figcaption", { class: "small muted" }, t("storage.heard")), heard);
   const save = button(t("storage.save"), async () => downloadAdapter(await session.adapters.files()));
   const take = (/** @type {File[]} */ files) => session.adapters.load(() => readAdapter(files));

@@ -1,5 +1,6 @@
 //! `cargo xtask bench web`: what the browser's figures need, built; the measuring itself is JavaScript, in benches/web.
 
+use crate::build::Build;
 use crate::process::{self, MINUTE};
 use crate::{Result, build, root, setup};
 use std::path::Path;
@@ -7,9 +8,6 @@ use std::process::Command;
 
 /// A whole run takes some ten minutes on a quiet machine.
 const LIMIT: std::time::Duration = MINUTE.saturating_mul(40);
-
-/// The instruction sets, each with the target features that it adds to those of .cargo/config.toml.
-const LANES: [(&str, Option<&str>); 2] = [("simd128", None), ("relaxed-simd", Some("+relaxed-simd"))];
 
 /// The page is built with these for size. What is compared with candle gives it all its speed.
 const FAST: [&str; 4] = ["candle-core", "candle-nn", "gemm-common", "gemm-f32"];
@@ -19,9 +17,8 @@ pub fn web(args: &[&str]) -> Result<()> {
     setup::npm_packages()?;
     let browser = setup::browser()?;
     build::run()?;
-    for (lanes, features) in LANES {
-        engine(lanes, features)?;
-    }
+    engine(Build::Plain, "simd128")?;
+    engine(Build::Relaxed, "relaxed-simd")?;
     let whole = args.iter().all(|arg| arg.starts_with("--"));
     if args.contains(&"peers") || whole && !args.contains(&"--quick") {
         peers()?;
@@ -31,24 +28,19 @@ pub fn web(args: &[&str]) -> Result<()> {
     process::run(&mut node, LIMIT)
 }
 
-/// The wasm module that holds plain candle and the kernels, for one instruction set, into target/figures.
-fn engine(lanes: &str, features: Option<&str>) -> Result<()> {
+/// The wasm module that holds plain candle and the kernels, into a folder of target/figures that is named after the instruction set.
+fn engine(build: Build, name: &str) -> Result<()> {
     let wasm_bindgen = setup::wasm_bindgen()?;
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).args(["build", "--release", "--package", "lora-lab-bench", "--target", setup::WASM]);
     for package in FAST {
         cargo.args(["--config", &format!("profile.release.package.{package}.opt-level=3")]);
     }
-    if let Some(features) = features {
-        // Added to the flags of .cargo/config.toml, where RUSTFLAGS would replace them.
-        let flags = format!("target.{}.rustflags=[\"-C\", \"target-feature={features}\"]", setup::WASM);
-        cargo.args(["--config", &flags]);
-    }
-    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    build.configure(&mut cargo)?;
     process::run(&mut cargo, build::LIMIT)?;
-    let input = build::target_folder()?.join(setup::WASM).join("release/lora_lab_bench.wasm");
+    let input = build.target_folder()?.join(setup::WASM).join("release/lora_lab_bench.wasm");
     let mut bindgen = Command::new(wasm_bindgen);
-    let folder = root().join("target/figures").join(lanes);
+    let folder = root().join("target/figures").join(name);
     process::run(bindgen.args(["--target", "web", "--out-dir"]).arg(folder).arg(input), 5 * MINUTE)
 }
 

@@ -32,7 +32,7 @@ impl Build {
     }
 
     /// Where cargo compiles it. In one folder each build would overwrite the other's library, and none would ever be up to date.
-    fn target_folder(self) -> Result<PathBuf> {
+    pub fn target_folder(self) -> Result<PathBuf> {
         let folder = target_folder()?;
         Ok(if self == Build::Relaxed { folder.join("relaxed") } else { folder })
     }

@@ -11,6 +11,31 @@ export const CONFIGS = {
 };
 export const BATCH = 4, BLOCK = 128, RANK = 8, ALPHA = 16, LEARNING_RATE = 1e-3, SEED = 1;
 
+/**
+ * Useful work of one training step in floating-point operations, a multiplication and an addition being two: forward and dx of the frozen linears and the
+ * head, forward and backward of LoRA and attention. Nothing below the lowest adapted block has a gradient, and in that block c_attn
+ * needs no dx. Attention counts all time × time products, also those that the mask makes unnecessary.
+ * @param {Size} size @param {{ batch?: number, time?: number, rank?: number, adapted?: number }} [shape] adapted: how many blocks, from the top
+ */
+export function usefulFlops({ width, layers, vocabulary }, { batch = BATCH, time = BLOCK, rank = RANK, adapted = layers } = {}) {
+  const linears = 12 * width * width, head = vocabulary * width, attention = 2 * time * width;
+  // A and B of the four linears, whose inputs and outputs add up to 16 widths; backward they have both dx and their own gradients.
+  const lora = 16 * width * rank;
+  const forward = layers * (linears + attention) + head + adapted * lora;
+  const backward = adapted * (linears + 2 * attention + 2 * lora) - 3 * width * width + head;
+  return 2 * (forward + backward) * batch * time;
+}
+
+/** Where in the tokens each window of a step begins. @param {Uint32Array} ids @param {Uint32Array} windows @param {number} batch */
+export function startsOf(ids, windows, batch) {
+  const length = windows.length / batch;
+  return Array.from({ length: batch }, (_, row) => {
+    const window = windows.subarray(row * length, (row + 1) * length);
+    for (let start = 0; start + length <= ids.length; start++) if (window.every((id, i) => id === ids[start + i])) return start;
+    throw new Error(`window ${row} of ${batch} is no piece of the ${ids.length} tokens`);
+  });
+}
+
 /** What LoraLab.train() gets, so that every library does the same arithmetic: one learning rate, AdamW with decay, no clipping. */
 export const TRAINING = {
   batchSize: BATCH, blockSize: BLOCK, learningRate: LEARNING_RATE, schedule: "constant", warmupSteps: 0, gradientClip: 0, heldOut: 0,

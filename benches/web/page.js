@@ -1,7 +1,7 @@
 // The page as a reader meets it, in a new tab each time: until it is ready, until the first step is done, and how fast the tiny model trains and writes.
 import { readFile, stat } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
-import { median } from "./probe.js";
+import { median, probe } from "./probe.js";
 import { round } from "./measure.js";
 
 const WWW = new URL("../../www/", import.meta.url);
@@ -14,14 +14,20 @@ const WWW = new URL("../../www/", import.meta.url);
 export async function measurePage(context, url, { quick, rounds, say }) {
   const visits = quick ? 2 : 5;
   const [ready, first] = [[], []];
+  // In Node's V8, between the visits: a page has no probe, and a core that is shared is slow in both.
+  const peak = probe("simd128");
+  if (!peak) throw new Error("this Node.js has no simd128");
+  const peakSamples = [];
   for (let visit = 0; visit < visits; visit++) {
     ready.push(await inTab(context, `${url}www/index.html?${visit}`, untilReady));
     first.push(await inTab(context, `${url}benches/web/index.html?${visit}`, untilFirstStep));
+    peakSamples.push(peak.sample(), peak.sample(), peak.sample());
     say(`page: visit ${visit + 1} of ${visits}`);
   }
   const measured = await inTab(context, `${url}benches/web/index.html`, tinyModel, { warm: 3, rounds: quick ? 3 : 3 * rounds, writing: quick ? 1 : rounds });
   const wasm = await readFile(new URL("pkg/lora_lab_bg.wasm", WWW));
   return {
+    peaks: [{ lanes: peak.lanes, accumulators: peak.accumulators, gflops: round(median(peakSamples)) }],
     visits, readyMilliseconds: round(median(ready)), firstStepMilliseconds: round(median(first)),
     step: { tokens: measured.tokens, milliseconds: round(median(measured.times)), tokensPerSecond: round((measured.tokens / median(measured.times)) * 1000) },
     writtenTokensPerSecond: round(median(measured.rates)), memory: measured.memory, lanes: measured.lanes, workers: measured.workers,

@@ -4,6 +4,8 @@ import { plot } from "./plot.js";
 import { details, figures } from "./tables.js";
 
 export const PARTS = ["page", "steps", "kernels", "growth", "peers"];
+/** benches/native/torch_peft.py's, which no browser has a part in. */
+const NATIVE = "native";
 const ROOT = new URL("../../", import.meta.url);
 
 // A description is a function that says whether a value is right, an object of descriptions, or a list of one that holds for each of at least one value.
@@ -14,18 +16,19 @@ const positives = [positive];
 
 const PEAKS = [{ lanes: word, accumulators: positive, gflops: positive }];
 const CONTENDER = { name: word, milliseconds: positive, tokensPerSecond: positive, firstLoss: positive, samples: positives };
-const STEPS = { flopsPerToken: positive, tokens: positive, peaks: PEAKS, contenders: [{ ...CONTENDER, lanes: word, workers: positive, gflops: positive, share: positive, againstPlain: positive, memory: positive }] };
+const STEPS = { flopsPerToken: positive, tokens: positive, starts: [(/** @type {unknown} */ x) => Number.isInteger(x)], peaks: PEAKS, contenders: [{ ...CONTENDER, lanes: word, workers: positive, gflops: positive, share: positive, againstPlain: positive, memory: positive }] };
 const KERNELS = { peaks: PEAKS, kernels: [{ kernel: word, shape: word, elements: positive, microseconds: { simd128: positive, "relaxed-simd": positive, candle: positive }, againstCandle: positive }] };
-const PEERS = { flopsPerToken: positive, tokens: positive, contenders: [{ ...CONTENDER, oursAgainstIt: positive }] };
-const ABOUT = { part: (/** @type {any} */ part) => PARTS.includes(part), date: (/** @type {any} */ date) => Date.parse(date) > 0, machine: word, browser: word, seconds: positive };
+const PEERS = { flopsPerToken: positive, tokens: positive, peaks: PEAKS, contenders: [{ ...CONTENDER, share: positive, oursAgainstIt: positive }], unable: Array.isArray };
+const ABOUT = { part: (/** @type {any} */ part) => part === NATIVE || PARTS.includes(part), date: (/** @type {any} */ date) => Date.parse(date) > 0, machine: word, seconds: positive };
 /** Quick runs have S alone. @param {any} shape */
 const configs = (shape) => ({ configs: { S: shape, M: optional(shape) } });
 const SHAPES = {
-  page: { readyMilliseconds: positive, firstStepMilliseconds: positive, step: { milliseconds: positive, tokensPerSecond: positive, tokens: positive }, writtenTokensPerSecond: positive, memory: positive, bytes: { wasm: positive, wasmGzipped: positive, model: positive, adapter: positive } },
+  page: { peaks: PEAKS, readyMilliseconds: positive, firstStepMilliseconds: positive, step: { milliseconds: positive, tokensPerSecond: positive, tokens: positive }, writtenTokensPerSecond: positive, memory: positive, bytes: { wasm: positive, wasmGzipped: positive, model: positive, adapter: positive } },
   steps: configs(STEPS),
   kernels: configs(KERNELS),
-  growth: { axes: [{ axis: word, points: [{ value: positive, milliseconds: positive, memory: positive, samples: positives }] }] },
+  growth: { peaks: PEAKS, axes: [{ axis: word, points: [{ value: positive, milliseconds: positive, flops: positive, share: positive, memory: positive, samples: positives }] }] },
   peers: { plain: configs(PEERS), isolated: configs(PEERS) },
+  [NATIVE]: configs({ flopsPerToken: positive, tokens: positive, contenders: [{ ...CONTENDER, threads: positive, memory: positive }] }),
 };
 
 /** @param {any} value @param {any} shape @param {string} path @returns {true} */
@@ -46,6 +49,7 @@ function check(value, shape, path) {
 /** Throws if a result of a part is not what the tables are made of. @param {any} result */
 export function validate(result) {
   check(result, ABOUT, "");
+  if (result.part !== NATIVE) check(result.browser, word, "browser");
   check(result, SHAPES[/** @type {keyof typeof SHAPES} */ (result.part)], "");
 }
 
@@ -54,11 +58,38 @@ export async function readResults(folder) {
   /** @type {Record<string, any>} */
   const results = {};
   const there = await readdir(folder).catch(() => /** @type {string[]} */ ([]));
-  for (const part of PARTS.filter((part) => there.includes(`${part}.json`))) {
+  for (const part of [...PARTS, NATIVE].filter((part) => there.includes(`${part}.json`))) {
     results[part] = JSON.parse(String(await readFile(new URL(`${part}.json`, folder))));
     validate(results[part]);
   }
   return results;
+}
+
+/** A probe this far below what the same machine gave before: something else used the core, and the part says nothing. */
+const VOID_BELOW = 0.8;
+
+/** What one core could do while a part ran, in GFLOP/s with simd128: the lowest, if it was sampled in several places. @param {any} result */
+function peakOf(result) {
+  if (!result) return undefined;
+  const places = [result, ...[result, result.plain, result.isolated].flatMap((page) => Object.values(page?.configs ?? {}))];
+  const rates = places.flatMap(({ peaks = [] }) => peaks.filter((/** @type {any} */ { lanes }) => lanes === "simd128").map((/** @type {any} */ { gflops }) => gflops));
+  return rates.length ? Math.min(...rates) : undefined;
+}
+
+/**
+ * Which fresh parts are void, and why. The measure is the best that any part, fresh or kept, gave on this machine.
+ * @param {Record<string, any>} fresh @param {Record<string, any>} before @returns {Record<string, string>} by part
+ */
+export function voided(fresh, before) {
+  /** @type {Record<string, string>} */
+  const reasons = {};
+  for (const [part, result] of Object.entries(fresh)) {
+    const here = [...Object.values(before), ...Object.values(fresh)].filter(({ machine }) => machine === result.machine);
+    const usual = Math.max(...here.map(peakOf).filter((rate) => rate !== undefined));
+    const now = /** @type {number} */ (peakOf(result));
+    if (now < VOID_BELOW * usual) reasons[part] = `the probe reads ${now} GFLOP/s, elsewhere on this machine ${usual}`;
+  }
+  return reasons;
 }
 
 const MB = 1e6;

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { serveFolder } from "../../tests/page/server.js";
 import { measurePage } from "./page.js";
-import { PARTS, gates, judged, readResults, validate, writeTables } from "./report.js";
+import { PARTS, gates, judged, readResults, validate, voided, writeTables } from "./report.js";
 import { details, figures } from "./tables.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -15,8 +15,6 @@ const RESULTS = new URL("../results/", import.meta.url);
 
 /** Without these, performance.now() steps by 0.1 ms. Nothing of ours needs them, and the page never asks for them. */
 const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-/** A probe this far below what the same machine gave before: something else is using the core, and the run says nothing. */
-const VOID_BELOW = 0.8;
 
 if (process.argv.includes("--tables")) {
   // The tables alone, from the results that are there.
@@ -94,16 +92,13 @@ async function keep(fresh) {
   const before = await readResults(RESULTS);
   console.log(`\n${figures(fresh)}\n\n${details(fresh, judged(fresh))}\n`);
   if (fresh.steps) for (const line of gates(fresh)) console.log(line);
-  const peakOf = (/** @type {any} */ result) => result?.configs?.S?.peaks?.find(({ lanes }) => lanes === "simd128")?.gflops;
-  for (const [part, result] of Object.entries(fresh)) {
-    const [now, then] = [peakOf(result), before[part]?.machine === result.machine ? peakOf(before[part]) : undefined];
-    if (now < VOID_BELOW * then) {
-      throw new Error(`void: the probe reads ${now} GFLOP/s in ${part}, the run of ${before[part].date} ${then}; nothing was written. Quieten the machine, or delete benches/results/${part}.json if it has changed.`);
-    }
-  }
+  const reasons = voided(fresh, before);
+  for (const [part, reason] of Object.entries(reasons)) console.log(`void: ${part}: ${reason}`);
   if (quick) return console.log("a quick run: nothing was written");
   await mkdir(RESULTS, { recursive: true });
-  for (const [part, result] of Object.entries(fresh)) await writeFile(new URL(`${part}.json`, RESULTS), `${JSON.stringify(result, null, 1)}\n`);
+  const good = Object.entries(fresh).filter(([part]) => !reasons[part]);
+  for (const [part, result] of good) await writeFile(new URL(`${part}.json`, RESULTS), `${JSON.stringify(result, null, 1)}\n`);
   await writeTables(await readResults(RESULTS));
-  console.log("benches/results, README.md, benches/README.md and docs/img/growth.svg are up to date");
+  console.log(`of ${good.map(([part]) => part).join(", ") || "nothing"}, benches/results, README.md, benches/README.md and docs/img/growth.svg are up to date`);
+  if (good.length < Object.keys(fresh).length) throw new Error("void parts were not written. Quieten the machine and run them again, or delete benches/results if the machine has changed.");
 }

@@ -10,7 +10,7 @@ const table = (head, rows) => [row(...head), row(...head.map(() => "---")), ...r
 
 /** When and where, once for all parts that were measured together. @param {Record<string, any>} results */
 function where(results) {
-  const all = Object.values(results);
+  const all = Object.values(results).filter(({ browser }) => browser);
   if (!all.length) return "Nothing was measured yet.";
   const places = new Set(all.map((result) => `${day(result)}, ${result.machine}, ${result.browser} headless`));
   return [...places].join("; ");
@@ -18,17 +18,18 @@ function where(results) {
 
 /** README.md's part. @param {Record<string, any>} results */
 export function figures(results) {
-  const { page, steps, peers } = results;
+  const { page, steps, peers, native } = results;
   if (!Object.keys(results).length) return where(results);
   const parts = [`${where(results)}: \`cargo xtask bench web\`. Machines differ; compare within a table.`];
   if (steps) {
     const { S, M } = steps.configs;
     const peaks = S.peaks.map((/** @type {any} */ { lanes, gflops }) => `${gflops.toFixed(1)} GFLOP/s with ${lanes}`).join(" and ");
     parts.push(`One training step of 4 × 128 tokens, LoRA of rank 8 on all linear layers; S has 6 blocks of width 192, M of width 384. "Peak" is the share of what one core can do
-at all in WebAssembly, ${peaks} in that run.`, stepTable(steps, peers));
+at all in WebAssembly, ${peaks} in that run. "Candle" is the speed against plain candle in the same rounds; MB are those of one worker's WebAssembly memory.`, stepTable(steps, peers, native));
     if (!M) parts.push("M was not measured.");
   }
   if (peers) parts.push(peerWords(peers));
+  if (steps && native) parts.push(`PyTorch's rows are from [\`benches/native/torch_peft.py\`](benches/native/torch_peft.py), on ${day(native)} on ${native.machine}: another run, so no ratio, and the memory of the whole process.`);
   if (page) {
     const { bytes, step } = page;
     parts.push("The page with its default settings:", table(["", ""], [
@@ -42,8 +43,8 @@ at all in WebAssembly, ${peaks} in that run.`, stepTable(steps, peers));
   return parts.join("\n\n");
 }
 
-/** Ours and plain candle from one part, the peers from another: each of them beside ours of its own rounds. @param {any} steps @param {any} peers */
-function stepTable(steps, peers) {
+/** Ours and plain candle from one part, the peers from another: each of them beside ours of its own rounds. @param {any} steps @param {any} peers @param {any} native */
+function stepTable(steps, peers, native) {
   const { S, M } = steps.configs;
   const find = (/** @type {any} */ config, /** @type {string} */ name) => config?.contenders.find((/** @type {any} */ one) => one.name === name);
   const cells = (/** @type {any} */ one, /** @type {string} */ against) =>
@@ -64,6 +65,7 @@ function stepTable(steps, peers) {
       return cells(one, one && ours ? factor(ours.againstPlain / one.oursAgainstIt) : "–");
     })]);
   }
+  for (const { name } of native?.configs.S.contenders ?? []) rows.push([name, ...["S", "M"].flatMap((config) => cells(find(native.configs[config], name), "–"))]);
   const half = (/** @type {string} */ config) => [`${config}: tokens/s`, "peak", "candle", "MB"];
   return table(["", ...half("S"), ...half("M")], rows);
 }
@@ -79,11 +81,14 @@ function peerWords(peers) {
     }
   }
   const isolated = peers.isolated.configs.S.contenders.slice(1).map((/** @type {any} */ { name, tokensPerSecond }) => `${name} ${number(tokensPerSecond)}`);
+  const unable = Object.entries(/** @type {Record<string, any>} */ (peers.plain.configs)).flatMap(([config, { unable }]) =>
+    unable.map((/** @type {any} */ { name, reason }) => `${name} is missing on ${config}: ${reason}`));
   return [
     "The other libraries train the same model on the same tokens, and their first losses agree with ours to 0.001; the source is in [`benches/web/peers/`](benches/web/peers).",
-    `Where a server sends the headers that let them use shared memory, on S: ${isolated.join(", ")} tokens/s.`,
-    faster.length ? `**${faster.join("; ")}.**` : "None of them is faster than one worker here.",
-  ].join(" ");
+    isolated.length ? `Where a server sends the headers that let them use shared memory, on S: ${isolated.join(", ")} tokens/s.` : "",
+    ...unable.map((/** @type {string} */ words) => `${words.replace(/\.?$/, ".")}`),
+    faster.length ? `**${faster.join("; ")}.**` : "None that was timed is faster than one worker here.",
+  ].filter(Boolean).join(" ");
 }
 
 /** benches/README.md's part. @param {Record<string, any>} results @param {import("./report.js").Gate[]} gates */
@@ -113,15 +118,18 @@ function kernelTable(config, { peaks, kernels }) {
 
 /** @param {any} growth */
 function growthTables({ axes }) {
-  const parts = ["### How cost grows", "One training step in milliseconds, one worker, simd128; what does not vary is config S's.", "![One training step over each size, on logarithmic axes](../docs/img/growth.svg)"];
+  const parts = ["### How cost grows", `One training step in milliseconds, one worker, simd128; what does not vary is config S's. "Grows as" is the exponent from the size
+before to this one, of the time and of the useful work; where the two differ, the share of the peak changes.`, "![One training step over each size, on logarithmic axes](../docs/img/growth.svg)"];
   for (const { axis, batch, points } of axes) {
     const [first] = points;
+    const exponents = (/** @type {"milliseconds" | "flops"} */ of) => points.map((/** @type {any} */ point, /** @type {number} */ i) =>
+      i ? `${axis}^${(Math.log(point[of] / points[i - 1][of]) / Math.log(point.value / points[i - 1].value)).toFixed(2)}` : "");
     parts.push(`**${axis}**${batch ? `, batch ${batch}` : ""}`, table(
       [axis, ...points.map((/** @type {any} */ { value }) => value)],
       [
         ["ms", ...points.map((/** @type {any} */ { milliseconds }) => milliseconds.toLocaleString("en-GB", { maximumSignificantDigits: 3 }))],
-        ["grows as", ...points.map((/** @type {any} */ { value, milliseconds }, /** @type {number} */ i) =>
-          i ? `${axis}^${(Math.log(milliseconds / points[i - 1].milliseconds) / Math.log(value / points[i - 1].value)).toFixed(2)}` : "")],
+        ["grows as", ...exponents("milliseconds")], ["its work as", ...exponents("flops")],
+        ["share of the peak", ...points.map((/** @type {any} */ { share }) => `${Math.round(share * 100)} %`)],
         ["MB", ...points.map((/** @type {any} */ { memory }) => megabytes(memory))],
       ]));
     if (!first) parts.pop();

@@ -4,18 +4,19 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { compareLosses } from "../../benches/web/contenders.js";
 import { interleaved, median, ratio } from "../../benches/web/measure.js";
-import { CONFIGS, configOf, randomTokens, randomWeights, readSafetensors, writeSafetensors } from "../../benches/web/model.js";
+import { CONFIGS, configOf, randomTokens, randomWeights, readSafetensors, startsOf, usefulFlops, writeSafetensors } from "../../benches/web/model.js";
 import { plot } from "../../benches/web/plot.js";
 import { assemble, probe } from "../../benches/web/probe.js";
-import { between, judged, readResults, validate, written } from "../../benches/web/report.js";
+import { between, judged, readResults, validate, voided, written } from "../../benches/web/report.js";
 import { details, figures } from "../../benches/web/tables.js";
 
 const contender = (name, lanes, workers, milliseconds, more) => ({
   name, lanes, workers, milliseconds, tokensPerSecond: 512_000 / milliseconds, gflops: 30, share: 0.6, againstPlain: 400 / milliseconds, memory: 90e6, firstLoss: 7,
   samples: [milliseconds], ...more,
 });
+const peaks = [{ lanes: "simd128", accumulators: 13, gflops: 50 }];
 const config = () => ({
-  flopsPerToken: 13.84e6, tokens: 512, peaks: [{ lanes: "simd128", accumulators: 13, gflops: 50 }],
+  flopsPerToken: 13.84e6, tokens: 512, starts: [0, 9], peaks: structuredClone(peaks),
   contenders: [
     contender("LoRA Lab, simd128, 1 worker", "simd128", 1, 100, { share: 0.597 }), contender("plain candle, simd128", "simd128", 1, 400),
     contender("LoRA Lab, simd128, 2 workers", "simd128", 2, 55, { againstOneWorker: 1.82 }),
@@ -24,10 +25,11 @@ const config = () => ({
 const about = { date: "2026-11-25T04:00:00.000Z", machine: "2 × A", browser: "Chromium 156", seconds: 9 };
 const results = () => ({
   steps: { part: "steps", ...about, configs: { S: config(), M: config() } },
-  growth: { part: "growth", ...about, axes: [{ axis: "rank", batch: 4, points: [1, 2, 4].map((value) => ({ value, milliseconds: 10 * value, memory: 5e7, samples: [10] })) }] },
-  peers: { part: "peers", ...about, ...Object.fromEntries(["plain", "isolated"].map((page) => [page, { configs: { S: { flopsPerToken: 1, tokens: 512, contenders: [
+  growth: { part: "growth", ...about, peaks, axes: [{ axis: "rank", batch: 4, points: [1, 2, 4].map((value) => ({ value, milliseconds: 10 * value, flops: 1e9 * value ** 2, share: 0.1 * value, memory: 5e7, samples: [10] })) }] },
+  peers: { part: "peers", ...about, ...Object.fromEntries(["plain", "isolated"].map((page) => [page, { configs: { S: { flopsPerToken: 1, tokens: 512, peaks, unable: [], contenders: [
     contender("LoRA Lab, simd128, 1 worker", "simd128", 1, 100, { oursAgainstIt: 1 }), contender("jax-js 0.1.25, wasm", "wasm", 1, 300, { oursAgainstIt: 3 }),
   ] } } }])) },
+  native: { part: "native", date: about.date, machine: about.machine, seconds: 9, configs: { S: { flopsPerToken: 1, tokens: 512, contenders: [contender("PyTorch, native, 1 thread", "native", 1, 160, { threads: 1, share: undefined })] } } },
 });
 
 test("the tables of both README files and the drawing are what the committed results give", async () => {
@@ -68,10 +70,39 @@ test("the tables say what was measured, and that a peer is faster where it is", 
   assert.match(figures(all), /\| LoRA Lab, simd128, 1 worker \| 5,120 \| 60 % \| 4\.00 × \| 90 \|/);
   // Ours is 4 × as fast as candle and 3 × as fast as the peer.
   assert.match(figures(all), /\| jax-js 0\.1\.25, wasm \| 1,707 \| 60 % \| 1\.33 × \| 90 \| – \| – \| – \| – \|/);
-  assert.match(figures(all), /None of them is faster/);
+  assert.match(figures(all), /\| PyTorch, native, 1 thread \| 3,200 \| – \| – \| 90 \| –/);
+  assert.match(figures(all), /None that was timed is faster/);
   all.peers.plain.configs.S.contenders[1].oursAgainstIt = 0.8;
   assert.match(figures(all), /\*\*jax-js 0\.1\.25, wasm is 1\.25 × as fast as LoRA Lab on S \(any page\)\.\*\*/);
+  all.peers.plain.configs.S.unable.push({ name: "TensorFlow.js", reason: "no backend here" });
+  assert.match(figures(all), /TensorFlow\.js is missing on S: no backend here\./);
+  assert.match(details(all, judged(all)), /\| its work as \|  \| rank\^2\.00 \| rank\^2\.00 \|\n\| share of the peak \| 10 % \| 20 % \| 40 % \|/);
   assert.match(details(all, judged(all)), /\| grows as \|  \| rank\^1\.00 \| rank\^1\.00 \|/);
+});
+
+test("a part is void whose probe reads far below what this machine gives, in its own run or before", () => {
+  const at = (/** @type {number} */ gflops) => ({ machine: "A", configs: { S: { peaks: [{ lanes: "simd128", gflops: 51 }] }, M: { peaks: [{ lanes: "relaxed-simd", gflops: 1 }, { lanes: "simd128", gflops }] } } });
+  assert.deepEqual(voided({ steps: at(45) }, {}), {});
+  assert.deepEqual(Object.keys(voided({ steps: at(50), kernels: at(30) }, {})), ["kernels"]);
+  assert.match(voided({ steps: at(30) }, { kernels: at(51) }).steps, /reads 30 GFLOP\/s, elsewhere on this machine 51/);
+  assert.deepEqual(voided({ steps: at(30) }, { kernels: { ...at(51), machine: "B" }, native: { machine: "A", configs: {} } }), {});
+  assert.deepEqual(Object.keys(voided({ growth: { machine: "A", peaks: [{ lanes: "simd128", gflops: 30 }] }, peers: { machine: "A", plain: at(51), isolated: at(20) } }, { page: at(51) })), ["growth", "peers"]);
+});
+
+test("useful work is what both configurations say, quadratic in time by attention alone, and less where fewer blocks are adapted", () => {
+  for (const { size, flopsPerToken } of Object.values(CONFIGS)) assert.ok(Math.abs(usefulFlops(size) / (4 * 128 * flopsPerToken) - 1) < 1e-3);
+  const { size } = CONFIGS.S;
+  const perToken = (/** @type {number} */ time) => usefulFlops(size, { time }) / (4 * time);
+  // Two products forward, four backward, each of time × width multiplications and additions a token, in every block.
+  assert.equal(perToken(256) - perToken(128), 6 * 6 * 2 * 128 * size.width);
+  // One block less: no dx through its linears, no backward of its attention, no LoRA.
+  assert.equal((usefulFlops(size) - usefulFlops(size, { adapted: 5 })) / 512, 2 * (12 * 192 ** 2 + 4 * 128 * 192 + 3 * 16 * 192 * 8));
+});
+
+test("a step's windows are found in the tokens", () => {
+  const ids = Uint32Array.of(5, 1, 2, 3, 1, 2, 4);
+  assert.deepEqual(startsOf(ids, Uint32Array.of(1, 2, 4, 5, 1, 2), 2), [4, 0]);
+  assert.throws(() => startsOf(ids, Uint32Array.of(1, 2, 4, 2, 2, 2), 2), /window 1 of 2/);
 });
 
 test("the drawing holds every point", () => {

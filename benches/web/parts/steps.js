@@ -1,5 +1,5 @@
 // The training step for the two configurations: plain candle and ours, by lanes and workers, beside the peak of the same rounds.
-import { CONFIGS } from "../model.js";
+import { CONFIGS, startsOf } from "../model.js";
 import { compareLosses, engine, material, ours, plain } from "../contenders.js";
 import { interleaved, median, ratio, round, timed } from "../measure.js";
 
@@ -58,9 +58,11 @@ async function config(name, { warm, rounds, say }) {
     const [one, two] = [1, 2].map((workers) => results.findIndex((result) => result.lanes === lanes && result.workers === workers && result.name.startsWith("LoRA")));
     if (one >= 0 && two >= 0) Object.assign(results[two], { againstOneWorker: round(ratio(samples[one], samples[two])) });
   }
+  // Whoever trains the same elsewhere begins with these windows.
+  const starts = startsOf(shared.ids, await shared.windows(0), shared.batch);
   for (const { close } of [...contenders, shared]) close();
   close();
-  return { flopsPerToken, tokens, peaks: peaks.map((peak) => ({ ...peak, gflops: round(median(peakSamples[peak.lanes])) })), contenders: results };
+  return { flopsPerToken, tokens, starts, peaks: peaks.map((peak) => ({ ...peak, gflops: round(median(peakSamples[peak.lanes])) })), contenders: results };
 }
 
 /** The probe of both instruction sets, in a worker like everybody else. @param {number} [milliseconds] of a sample */

@@ -8,7 +8,7 @@ export default sheet(/* css */ `
 :host([view="compare"]) { min-height: var(--lora-min-height, 360px); }
 
 .poster { display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; min-height: inherit; text-align: center; }
-.poster p { max-width: 44ch; }
+.poster p { max-width: 44ch; text-wrap: balance; }
 
 /* one card instead of three; what would not fit into a narrow one is left to the full view */
 .brief { padding: 18px; border: 1px solid var(--line); border-radius: 18px; background: var(--card); display: flex; flex-direction: column; gap: 16px; }

@@ -20,3 +20,9 @@ test("no class is styled by itself in two sheets", async () => {
   assert.ok(owners.size > 50, `${owners.size} classes found`);
   assert.deepEqual([...owners].filter(([, files]) => files.size > 1).map(([name, files]) => `${name}: ${[...files].join(", ")}`), []);
 });
+
+test("the element is imported where there is no page, and not defined", async () => {
+  const { LoraLabElement } = await import("../../www/element.js");
+  assert.equal(globalThis.CSSStyleSheet, undefined);
+  assert.ok(LoraLabElement.observedAttributes.includes("rank"));
+});

@@ -3,9 +3,12 @@
  * sheet would come a moment late. Each view brings its own; one object serves every element of a page.
  */
 
-/** @param {string} css */
+/** On a server the element is imported but never made, and there is nothing to style. */
+const Sheet = globalThis.CSSStyleSheet ?? class { replaceSync() {} };
+
+/** @param {string} css @returns {CSSStyleSheet} */
 export function sheet(css) {
-  const made = new CSSStyleSheet();
+  const made = /** @type {CSSStyleSheet} */ (new Sheet());
   made.replaceSync(css);
   return made;
 }

@@ -48,7 +48,8 @@ export async function lossChart(host, look) {
     host,
   );
   // Where the chart is drawn, and not in the document: it may be inside a shadow root.
-  host.prepend(Object.assign(document.createElement("link"), { rel: "stylesheet", href: VENDORED["uPlot.min.css"].href }));
+  // With CORS, as modules are fetched: an isolated page refuses what another origin sends without being asked so.
+  host.prepend(Object.assign(document.createElement("link"), { rel: "stylesheet", crossOrigin: "anonymous", href: VENDORED["uPlot.min.css"].href }));
   const resized = new ResizeObserver(([entry]) => {
     const [width, height] = [entry.contentRect.width, entry.contentRect.height].map(Math.floor);
     if (width > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });

@@ -136,7 +136,7 @@
 
 /** @typedef {{ text: string, ids: Uint32Array }} Generated what was added to the prompt */
 
-/** @typedef {{ phase: "engine" | "model" | "weights", loaded: number, total: number | undefined }} Progress */
+/** @typedef {{ phase: "engine" | "weights", loaded: number, total: number | undefined }} Progress */
 
 /**
  * @typedef {object} ModelOptions

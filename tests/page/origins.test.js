@@ -1,16 +1,13 @@
 // The element in pages of another origin, in sandboxed frames, and under the policies that such pages have.
 import assert from "node:assert/strict";
 import { pageTest } from "./harness.js";
-import { CORS, QUICK, WWW, html, theirSite } from "./sites.js";
+import { CORS, QUICK, WWW, html, policy, theirSite } from "./sites.js";
 import { serveFolder } from "./server.js";
 
-/** The policy that docs/embedding.md gives an embedder of files at `origin`. */
-const policy = (origin) => `default-src 'none'; script-src ${origin} 'wasm-unsafe-eval'; style-src ${origin}; worker-src blob:; connect-src ${origin}`;
-
 /** Two servers, ours with these headers, and a page on the other. */
-async function across(visit, headers, page, use) {
+async function across(visit, headers, page, use, theirHeaders) {
   const ours = await serveFolder(WWW, { headers });
-  const theirs = await theirSite({ "index.html": page(ours) });
+  const theirs = await theirSite({ "index.html": page(ours) }, theirHeaders);
   try {
     await visit.page.goto(theirs.url);
     await use(ours, theirs);
@@ -36,6 +33,17 @@ for (const strict of [false, true]) {
     });
   });
 }
+
+pageTest("a page that is isolated by COOP and COEP may hold it, and has all of its sheets", async (visit) => {
+  const full = `<lora-lab ${QUICK}></lora-lab>`;
+  await across(visit, CORS, ({ url }) => html(full, { script: `${url}element.js` }), async () => {
+    assert.equal(await visit.page.evaluate(() => crossOriginIsolated), true);
+    await visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing && state.digest.now);
+    await visit.train();
+    await visit.page.waitForFunction(() => document.querySelector("lora-lab").shadowRoot.querySelector("link")?.sheet?.cssRules.length > 0);
+    assert.deepEqual(visit.errors, []);
+  }, { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" });
+});
 
 pageTest("a policy without the worker's line says so in the page instead of hanging", async (visit) => {
   const page = ({ url, origin }) => html(element, { script: `${url}element.js`, policy: policy(origin).replace("worker-src blob:", "worker-src 'none'") });

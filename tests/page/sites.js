@@ -1,5 +1,5 @@
 // Pages of other people that embed the element: a server for ours, one on another port for theirs.
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,8 +7,15 @@ import { serveFolder } from "./server.js";
 
 export const WWW = fileURLToPath(new URL("../../www/", import.meta.url));
 
-/** What our server has to say for another origin to be allowed to load what it holds. */
-export const CORS = { "Access-Control-Allow-Origin": "*" };
+const docs = await readFile(new URL("../../docs/embedding.md", import.meta.url), "utf8");
+/** What stands in a fence of docs/embedding.md and begins so. @param {string} start */
+const fenced = (start) => docs.split("\n```\n").map((text) => text.trim()).find((text) => text.startsWith(start)) ?? `docs/embedding.md has no ${start}`;
+
+/** What our server has to say for another origin to be allowed to load what it holds, as the docs have it. */
+export const CORS = Object.fromEntries([fenced("Access-Control-Allow-Origin").split(": ")]);
+
+/** The policy that the docs give an embedder of files at `origin`. @param {string} origin */
+export const policy = (origin) => fenced("default-src").replaceAll("https://lab.example", origin);
 
 /** The attributes of so small a training that it takes a moment. */
 export const QUICK = 'steps="4" batch="2" block="32" lr="0.01" rank="4" length="12"';
@@ -19,7 +26,7 @@ export const html = (body, { policy, script = "" } = {}) => `<!doctype html>
 ${policy ? `<meta http-equiv="Content-Security-Policy" content="${policy}">` : ""}
 </head><body>${body}${script && `<script type="module" src="${script}"></script>`}</body></html>`;
 
-/** A server that holds these pages alone. @param {Record<string, string | Uint8Array>} pages */
-export async function theirSite(pages) {
-  return serveFolder(await mkdtemp(join(tmpdir(), "lora-lab-theirs-")), { path: "/", pages });
+/** A server that holds these pages alone. @param {Record<string, string | Uint8Array>} pages @param {Record<string, string>} [headers] */
+export async function theirSite(pages, headers) {
+  return serveFolder(await mkdtemp(join(tmpdir(), "lora-lab-theirs-")), { path: "/", pages, headers });
 }

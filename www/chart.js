@@ -1,7 +1,11 @@
 /** The loss curve, over uPlot. Knows nothing but points and colours. */
 
-/** @typedef {import("./state.js").Points} Points */
+/** Columns of equal length; null where nothing was measured. @typedef {Record<string, (number | null)[]> & { step: number[] }} Points */
 /** @typedef {{ text: string, grid: string, quiet: string, accent: string, font: string }} Look */
+/** @typedef {{ of: string, stroke: "text" | "quiet" | "accent", width: number, dots?: boolean, dash?: number[] }} Line of: its column; dots: measured now and then, and so joined over gaps */
+
+/** @type {Line[]} */
+const TRAINING = [{ of: "loss", stroke: "quiet", width: 1.25 }, { of: "heldOut", stroke: "accent", width: 2.5, dots: true }];
 
 /** Each named whole: bundlers, which move files, find them only so. */
 const VENDORED = {
@@ -12,8 +16,9 @@ const VENDORED = {
 /**
  * @param {HTMLElement} host
  * @param {() => Look} look asked when drawing, since light and dark may change
+ * @param {Line[]} [lines]
  */
-export async function lossChart(host, look) {
+export async function lossChart(host, look, lines = TRAINING) {
   const script = VENDORED["uPlot.esm.js"].href;
   const { default: uPlot } = /** @type {{ default: typeof import("uplot") }} */ (await import(/* @vite-ignore */ script));
   /** @type {import("uplot").Axis} */
@@ -24,8 +29,8 @@ export async function lossChart(host, look) {
     ticks: { show: false },
   };
   let steps = 1;
-  /** @type {Points} */
-  let shown = { step: [], loss: [], heldOut: [] };
+  /** @type {Points | undefined} */
+  let shown;
   const chart = new uPlot(
     {
       width: host.clientWidth || 300,
@@ -40,11 +45,16 @@ export async function lossChart(host, look) {
       ],
       series: [
         {},
-        { stroke: () => look().quiet, width: 1.25, points: { show: false } },
-        { stroke: () => look().accent, width: 2.5, spanGaps: true, points: { show: true, size: 6, width: 0, fill: () => look().accent } },
+        ...lines.map(({ stroke, width, dash, dots = false }) => ({
+          stroke: () => look()[stroke],
+          width,
+          dash,
+          spanGaps: dots,
+          points: { show: dots, size: 6, width: 0, fill: () => look()[stroke] },
+        })),
       ],
     },
-    [[], [], []],
+    [[], ...lines.map(() => [])],
     host,
   );
   // Where the chart is drawn, and not in the document: it may be inside a shadow root.
@@ -61,7 +71,7 @@ export async function lossChart(host, look) {
       if (points === shown && of === steps) return;
       shown = points;
       steps = of;
-      chart.setData([points.step, points.loss, points.heldOut]);
+      chart.setData([points.step, ...lines.map((line) => points[line.of])]);
     },
     redraw: () => chart.redraw(false, true),
     end() {

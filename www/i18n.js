@@ -29,6 +29,7 @@ export async function wordsIn(name) {
  * @property {(share: number) => string} percent
  * @property {(bytes: number) => string} bytes
  * @property {(seconds: number) => string} duration
+ * @property {(seconds: number) => string} milliseconds
  */
 
 /** @param {Table} table @returns {Words} */
@@ -68,6 +69,7 @@ export function words(table) {
     fixed: (value, digits) => format(value, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
     percent: (share) => format(share, { style: "percent", maximumSignificantDigits: 2 }),
     bytes: (value) => (value < 1000 ? format(value, { style: "unit", unit: "byte", unitDisplay: "long" }) : value < 1e6 ? size(value / 1e3, "kilobyte") : size(value / 1e6, "megabyte")),
+    milliseconds: (seconds) => time(seconds * 1000, "millisecond"),
     duration(seconds) {
       const whole = Math.max(0, Math.round(seconds));
       const rest = time(whole % 60, "second");

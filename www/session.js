@@ -51,6 +51,17 @@ export class Session {
     return this.#options.model;
   }
 
+  /** Aborts when the session closes. */
+  get closing() {
+    return this.#closing.signal;
+  }
+
+  /** Another engine with the same base, for whoever needs one beside the page's. @param {import("./lora-lab.js").LoadOptions} options */
+  another(options) {
+    const { model, load = (options) => LoraLab.load(options) } = this.#options;
+    return load({ model, fast: this.state.settings.fast, ...options });
+  }
+
   /** @param {Event} event */
   dispatch(event) {
     this.state = reduce(this.state, event);
@@ -70,12 +81,10 @@ export class Session {
 
   /** Fetch the model and let it tell its first story. @param {string} [adapter] as a link holds it */
   async open(adapter) {
-    const { model, load = (options) => LoraLab.load(options) } = this.#options;
     this.dispatch({ type: "loading" });
     let baseBytes = 0;
     const opened = await this.attempt("page", async () => {
-      this.lab = await load({
-        model,
+      this.lab = await this.another({
         ...engine(this.state.settings),
         signal: this.#closing.signal,
         onProgress: (progress) => {

@@ -18,6 +18,7 @@ import { isLanguage } from "./i18n.js";
  * @property {number} maxTokens
  * @property {number} textSeed of the sampling
  * @property {number} strength
+ * @property {number} fullLearningRate of full fine-tuning, when it is compared with
  * @property {number} workers that share a step; 0: as many as the machine has cores but one
  * @property {boolean} fast the build with relaxed SIMD, where the browser has it
  * @property {import("./i18n.js").Language} lang in which the page speaks
@@ -91,6 +92,7 @@ export const FIELDS = {
   maxTokens: number("length", 100, 1, 1000),
   textSeed: number("text-seed", 1, 0, SEEDS),
   strength: number("strength", 1, 0, 2, 0.05),
+  fullLearningRate: number("full-lr", 0.0005, 1e-5, 0.1, 0.0001),
   workers: number("workers", 0, 0, 8),
   fast,
   lang,

@@ -70,7 +70,7 @@ export class Stage {
     if (isFirst) root.replaceChildren();
     const place = isFirst ? root : document.createDocumentFragment();
     const parts = isFirst ? this.#parts : [];
-    const frame = await this.#fill(scene, { words, session, address: scene.address }, place, parts, signal);
+    const frame = await this.#fill(scene, { words, session, look: () => this.#look(), address: scene.address }, place, parts, signal);
     if (!isFirst) {
       for (const part of frame ? this.#parts.splice(0) : parts) part.end?.();
       if (!frame) return;
@@ -119,7 +119,7 @@ export class Stage {
   async #fill({ view, samples }, context, root, parts, signal) {
     const frame = h("div", { class: view === "full" ? "steps" : "brief", part: "frame", tabindex: -1 });
     const adopt = (/** @type {CSSStyleSheet | undefined} */ sheet) => this.#adopt(sheet);
-    for await (const { part, framed } of pieces(view, context, { samples, look: () => this.#look(), adopt })) {
+    for await (const { part, framed } of pieces(view, context, { samples, adopt })) {
       parts.push(part);
       adopt(part.sheet);
       if (framed && !frame.parentNode) root.append(frame);

@@ -1,6 +1,7 @@
 /** The page's whole state and the one pure function that changes it. Knows neither DOM nor engine. */
 
 import { NO_LOOKS, look } from "./looks.js";
+import { NO_RACE, raced } from "./race.js";
 import { DEFAULTS, sameTraining } from "./settings.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -9,7 +10,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
 /** @typedef {import("./types.js").Progress} Progress */
 /** @typedef {import("./types.js").Step} Step */
 
-/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter" | "inside" | "tokens" | "further"} Place */
+/** Where on the page something went wrong, and so where it is told. @typedef {"page" | "data" | "train" | "compare" | "proof" | "adapter" | "efficient" | "inside" | "tokens" | "further"} Place */
 /** @typedef {{ place: Place, code: string, message: string }} Problem */
 /** The curve: one entry for each step, null where a step did not evaluate. @typedef {{ step: number[], loss: (number | null)[], heldOut: (number | null)[] }} Points */
 
@@ -55,6 +56,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {Link | undefined} link
  * @property {string} layer the linear layer that the reader looks at
  * @property {import("./looks.js").Looks} looks into the engine
+ * @property {import("./race.js").Race} race LoRA against full fine-tuning
  * @property {Problem | undefined} problem
  * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
  */
@@ -85,7 +87,8 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  *   | { type: "looked", layer: string }
  *   | { type: "failed", problem: Problem }
  *   | { type: "dismissed" }
- *   | import("./looks.js").LookEvent} Event
+ *   | import("./looks.js").LookEvent
+ *   | import("./race.js").RaceEvent} Event
  */
 
 /** @type {Writing} */
@@ -113,6 +116,7 @@ export const INITIAL = {
   link: undefined,
   layer: "",
   looks: NO_LOOKS,
+  race: NO_RACE,
   problem: undefined,
   status: { key: "status.idle", values: {} },
 };
@@ -120,8 +124,8 @@ export const INITIAL = {
 /** @param {State} state @param {Event} event @returns {State} */
 export function reduce(state, event) {
   const next = changed(state, event);
-  const looks = look(next.looks, event);
-  return looks === next.looks ? next : { ...next, looks };
+  const [looks, race] = [look(next.looks, event), raced(next.race, event)];
+  return looks === next.looks && race === next.race ? next : { ...next, looks, race };
 }
 
 /** @param {State} state @param {Event} event @returns {State} */
@@ -185,6 +189,8 @@ function changed(state, event) {
       const answers = { base: state.answers?.base ?? event.off, off: event.off, on: event.on };
       return { ...state, memory: event.memory, answers, problem: without(state.problem, "proof"), digest: { first: first || event.digest, now: event.digest, checks: checks + 1, checking: false } };
     }
+    case "race":
+      return { ...state, problem: without(state.problem, "efficient") };
     case "looked":
       return { ...state, layer: event.layer };
     case "failed":
@@ -241,8 +247,8 @@ function stepped(run, step, seconds) {
 /** @param {State} state @param {Problem} problem @returns {State} */
 function failed(state, problem) {
   const broken = problem.place === "page";
-  // Looking is beside what goes on, and does not end it.
-  if (problem.place === "inside" || problem.place === "tokens") return { ...state, problem };
+  // Looking, and a race of other engines, are beside what goes on, and do not end it.
+  if (problem.place === "inside" || problem.place === "tokens" || problem.place === "efficient") return { ...state, problem };
   const interrupted = state.phase === "training" || state.phase === "starting";
   const phase = broken ? "broken" : interrupted ? (state.run ? "paused" : "ready") : state.phase;
   // A failed check leaves the last digest standing; a text that broke off is no longer being written.

@@ -19,9 +19,10 @@ class FakeSum {
 
 /** Its one adapter weight counts the steps taken; its text is the prompt's letters, one token each. */
 export class FakeLab {
-  constructor(config, weights, tokenizer) {
+  constructor(config, weights, tokenizer, options) {
     if (config === "not json") throw coded("format", "config.json: expected JSON");
     this.settings = { config, weights, tokenizer };
+    this.full = options?.full ? { value: 0 } : undefined;
     this.all = new Map();
     this.strength = 1;
     this.enabled = true;
@@ -90,7 +91,7 @@ export class FakeLab {
     if (sum.count !== this.run.batchSize) throw coded("config", `gradients: expected ${this.run.batchSize}, got ${sum.count}`);
     this.run.step += 1;
     this.run.trace = Math.fround(sum.values[0]);
-    this.all.get(this.active).value = this.run.step;
+    (this.full ?? this.all.get(this.active)).value = this.run.step;
     const done = this.run.step === this.run.steps;
     return { step: this.run.step, loss: 1 / this.run.step, learningRate: 0.1, gradNorm: 1, tokens: 512, done };
   }
@@ -128,6 +129,12 @@ export class FakeLab {
   encode(text) { return Uint32Array.from(text, (letter) => letter.charCodeAt(0)); }
   decode(ids) { return String.fromCharCode(...ids); }
   baseDigest() { return this.settings.weights.join(""); }
+  /** What trained is more surprised by it; the base alone is not. */
+  loss(text) { return text.length + (this.run?.step ?? 0); }
+  footprint() {
+    const trainable = this.full ? this.settings.weights.length : 128;
+    return { trainable, gradientBytes: 4 * trainable, optimizerBytes: 8 * trainable, wasmBytes: this.memory() };
+  }
   memory() { return 65536; }
   free() {}
 }

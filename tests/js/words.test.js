@@ -26,7 +26,7 @@ test("nothing in the table is asked for by nobody", async () => {
   const pages = await Promise.all(PAGES.map((page) => readFile(new URL(page, WWW), "utf8")));
   const code = [await sources(), ...pages].join("\n");
   // These are put together from a part and an id.
-  const composed = /^(further|sample|problem|target|train|model|shelf|compare|code)\.|\.(heading|hint|text)$|^locale$/;
+  const composed = /^(further|sample|problem|target|train|model|shelf|compare|code|efficient)\.|\.(heading|hint|text)$|^locale$/;
   for (const key of Object.keys(en)) {
     const stem = key.replace(/\.(one|other)$/, "");
     assert.ok(composed.test(key) || code.includes(`"${stem}"`), `${key} is in en.js, but no code names it`);

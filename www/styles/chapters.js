@@ -13,12 +13,13 @@ export default sheet(/* css */ `
 /* Room is kept until the chapter is built, about as much as it will need, so that nothing jumps under whoever is faster than the network. */
 .chapter:not([data-built]) > .body { min-height: 380px; }
 .chapter[part="parameters"]:not([data-built]) > .body { min-height: 720px; }
-.chapter[part="efficient"]:not([data-built]) > .body { min-height: 130px; }
+.chapter[part="efficient"]:not([data-built]) > .body { min-height: 910px; }
 .chapter[part="code"]:not([data-built]) > .body { min-height: 2900px; }
 @media (max-width: 600px) {
   .chapter:not([data-built]) > .body { min-height: 640px; }
   .chapter[part="parameters"]:not([data-built]) > .body { min-height: 1000px; }
   .chapter[part="proof"]:not([data-built]) > .body { min-height: 800px; }
+  .chapter[part="efficient"]:not([data-built]) > .body { min-height: 1110px; }
   .chapter[part="inside"]:not([data-built]) > .body { min-height: 380px; }
   .chapter[part="code"]:not([data-built]) > .body { min-height: 5700px; }
 }

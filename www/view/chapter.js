@@ -55,6 +55,7 @@ export function chapterView({ name, under, load }, context, adopt) {
   return {
     root,
     render: (state) => part?.render(state),
+    restyle: () => part?.restyle?.(),
     end() {
       ended = true;
       near.disconnect();

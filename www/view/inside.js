@@ -24,7 +24,7 @@ export function insideView({ words, session }) {
   const empty = h("p", { class: "muted" }, t("inside.empty"));
   const strip = h("div", { class: "strip", role: "group", "aria-label": t("inside.strip") });
   const scale = h("p", { class: "small muted" }, t("inside.scale"));
-  const close = deltaView({ words, session });
+  const close = deltaView({ words });
   const problem = problemBox("inside", words, () => session.dispatch({ type: "dismissed" }));
   /** @type {Map<string, ReturnType<typeof cell>>} */
   const cells = new Map();
@@ -92,7 +92,7 @@ export function insideView({ words, session }) {
   };
 }
 
-/** ΔW of one layer. @param {Context} context */
+/** ΔW of one layer. @param {Pick<Context, "words">} context */
 function deltaView({ words }) {
   const { t } = words;
   const heading = h("h4");

@@ -3,6 +3,7 @@
  * @typedef {object} Context
  * @property {import("../i18n.js").Words} words
  * @property {import("../session.js").Session} session
+ * @property {() => import("../chart.js").Look} look the colours that hold now, for what draws by itself
  * @property {((adapter: string) => string) | undefined} [address] a link to this page with its settings and that adapter; none where the page is not ours
  */
 /**

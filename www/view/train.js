@@ -12,8 +12,8 @@ import { attribute, h, show, text, variable } from "./dom.js";
 /** @type {Numeric[]} */
 const MORE = ["alpha", "learningRate", "steps", "batchSize", "blockSize", "seed"];
 
-/** @param {import("./part.js").Context} context @param {() => import("../chart.js").Look} look @returns {import("./part.js").Part} */
-export function trainView({ words, session }, look) {
+/** @param {import("./part.js").Context} context @returns {import("./part.js").Part} */
+export function trainView({ words, session, look }) {
   const { t } = words;
   const rank = slider("rank", t("train.rank"), t("train.rank.about"), words, (value) => session.set({ rank: value }));
   const share = h("span", { class: "share" });
@@ -158,7 +158,7 @@ export function trainView({ words, session }, look) {
   };
 }
 
-/** @type {import("../state.js").Points} */
+/** @type {import("../chart.js").Points} */
 const NO_POINTS = { step: [], loss: [], heldOut: [] };
 const NOTHING = "–";
 

@@ -16,7 +16,6 @@ import { trainView } from "./train.js";
  * What the element lends its views.
  * @typedef {object} Means
  * @property {string[]} samples ids of the texts on offer
- * @property {() => import("../chart.js").Look} look
  * @property {(sheet: CSSStyleSheet | undefined) => void} adopt what is styled, before it is seen
  */
 
@@ -38,7 +37,7 @@ export async function* pieces(view, context, means) {
 }
 
 /** @param {Context} context @param {Means} means @returns {Generator<Piece, void, void>} */
-function* fullPieces(context, { samples, look, adopt }) {
+function* fullPieces(context, { samples, adopt }) {
   const { t } = context.words;
   let steps = 0;
   /** @param {string} name @param {Part} part */
@@ -48,7 +47,7 @@ function* fullPieces(context, { samples, look, adopt }) {
     return { part, framed: true };
   };
   yield step("data", dataView(context, samples));
-  yield step("train", trainView(context, look));
+  yield step("train", trainView(context));
   yield step("compare", compareView(context));
   let group = "";
   for (const chapter of CHAPTERS) {

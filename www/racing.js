@@ -1,0 +1,121 @@
+/**
+ * LoRA against full fine-tuning, run for real: two engines of their own, so that nothing of the reader's is touched, with the same
+ * text, settings and seed and one worker each. They step in turn: neither takes the other's time. No DOM.
+ */
+
+import { fetchBytes } from "./fetch.js";
+import { CODES, LabError } from "./protocol.js";
+import { isRacing } from "./race.js";
+import { sameTraining } from "./settings.js";
+import { isIdle } from "./state.js";
+
+/** @typedef {import("./lora-lab.js").LoraLab} LoraLab */
+/** @typedef {import("./race.js").Side} Side */
+/** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./state.js").State} State */
+
+/** Sampled from the base by pretrain/stories.js. */
+const STORIES = new URL("samples/base.txt", import.meta.url);
+
+/** What is under way: stopping after a step, or given up at once. @type {WeakMap<Session, { stopping: boolean, giveUp: AbortController }>} */
+const under = new WeakMap();
+
+/** The times mean something only while nothing else computes. @param {State} state */
+export function canRace(state) {
+  return isIdle(state) && !isRacing(state.race) && Boolean(state.info && state.corpus?.text.trim());
+}
+
+/** Whether what was measured is about other settings or another text than those at hand. @param {State} state */
+export function isOutdated({ race, settings, corpus }) {
+  return race.settings !== undefined
+    && (race.text !== corpus?.text || race.settings.fullLearningRate !== settings.fullLearningRate || !sameTraining(race.settings, settings));
+}
+
+/** Settles when both engines have ended. @param {Session} session @param {(signal: AbortSignal) => Promise<string>} [readStories] */
+export async function startRace(session, readStories = fetchStories) {
+  if (!canRace(session.state)) return;
+  const race = { stopping: false, giveUp: new AbortController() };
+  const { signal } = race.giveUp;
+  const close = () => race.giveUp.abort();
+  session.closing.addEventListener("abort", close);
+  under.set(session, race);
+  /** @type {LoraLab[]} */
+  const labs = [];
+  const { settings, corpus } = session.state;
+  session.dispatch({ type: "race", settings, text: corpus?.text ?? "" });
+  await session.attempt("efficient", async () => {
+    try {
+      const load = async (/** @type {boolean} */ full) => {
+        // Nothing is saved on the way: a copy of all weights and moments every other second would be measured as well.
+        const lab = await session.another({ full, workers: 1, saveEvery: Infinity, signal });
+        labs.push(lab);
+        return lab;
+      };
+      const [stories, lora, full] = await Promise.all([readStories(signal), load(false), load(true)]);
+      await run(session, { lora, full }, stories, race);
+    } catch (error) {
+      if (!signal.aborted) throw told(error);
+    } finally {
+      // Also what is still being loaded.
+      race.giveUp.abort();
+      await Promise.all(labs.map((lab) => lab.dispose()));
+    }
+  });
+  session.closing.removeEventListener("abort", close);
+  under.delete(session);
+  session.dispatch({ type: "race-ended" });
+}
+
+/** While they train: after the step under way, and what they have come to is measured. Else at once. @param {Session} session */
+export function stopRace(session) {
+  const race = under.get(session);
+  if (!race) return;
+  if (session.state.race.phase === "training" && !race.stopping) race.stopping = true;
+  else race.giveUp.abort();
+}
+
+/**
+ * @param {Session} session
+ * @param {import("./race.js").Both<LoraLab>} labs
+ * @param {string} stories
+ * @param {{ stopping: boolean, giveUp: AbortController }} race
+ */
+async function run(session, { lora, full }, stories, race) {
+  const { settings, text } = session.state.race;
+  const { signal } = race.giveUp;
+  if (!settings) return;
+  const { rank, alpha, targets, seed, steps, batchSize, blockSize, learningRate, fullLearningRate } = settings;
+  const same = { text, steps, batchSize, blockSize, seed, signal };
+  const measure = async (/** @type {LoraLab} */ lab) => {
+    const [heldOut = NaN, forgotten] = [await lab.evaluate({ signal }), await lab.loss(stories, { signal })];
+    return { footprint: await lab.footprint(), heldOut, stories: forgotten };
+  };
+  const measured = async () => {
+    const [one, other] = await Promise.all([measure(lora), measure(full)]);
+    return { lora: one, full: other };
+  };
+  await lora.attach({ rank, alpha, targets, seed });
+  await Promise.all([lora.beginTraining({ ...same, learningRate }), full.beginTraining({ ...same, learningRate: fullLearningRate })]);
+  session.dispatch({ type: "race-ready", measured: await measured() });
+  const [loraSteps, fullSteps] = [lora.train({ signal }), full.train({ signal })];
+  for (let done = false; !done && !race.stopping; ) {
+    const one = (await loraSteps.next()).value;
+    const other = (await fullSteps.next()).value;
+    if (!one || !other) break;
+    session.dispatch({ type: "race-step", steps: { lora: one, full: other } });
+    done = one.done;
+  }
+  session.dispatch({ type: "race-judging" });
+  session.dispatch({ type: "race-judged", measured: await measured() });
+}
+
+/** The page's own engine has not crashed: the reader is told another thing. @param {unknown} error */
+function told(error) {
+  const { code, message } = /** @type {LabError} */ (Object(error));
+  return code === CODES.workerDied ? new LabError("race-died", message, { cause: error }) : error;
+}
+
+/** @param {AbortSignal} signal */
+async function fetchStories(signal) {
+  return new TextDecoder().decode(await fetchBytes(STORIES, { signal }));
+}

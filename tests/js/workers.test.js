@@ -69,6 +69,30 @@ for (const [name, { lora, ...options }] of Object.entries(CASES)) {
   });
 }
 
+test("one and two workers fine-tune all weights to the same bits, also after the run was resumed", { timeout: 120_000 }, async () => {
+  const fully = async (workers) => {
+    const lab = await LoraLab.load({ full: true, workers });
+    try {
+      await lab.beginTraining({ text, ...SMALL, learningRate: 0.001 });
+      while ((await lab.memories()).length < workers) await new Promise((resolve) => setTimeout(resolve, 10));
+      const steps = [];
+      for await (const { tokensPerSecond, workers: shared, ...step } of lab.train()) {
+        assert.equal(shared, workers);
+        steps.push(step);
+        // Half-way the run is taken up anew: the helper gets it whole, weights and all.
+        if (step.step === 2) await lab.resume(await lab.saveState());
+      }
+      return { steps, base: await lab.baseDigest(), state: digest(await lab.saveState()) };
+    } finally {
+      await lab.dispose();
+    }
+  };
+  const [one, two] = [await fully(1), await fully(2)];
+  assert.equal(one.steps.length, SMALL.steps);
+  assert.notEqual(one.base, await labs[0].lab.baseDigest(), "the weights have learnt");
+  assert.deepEqual(two, one);
+});
+
 test("a thread that ends in the middle of a step is replaced, and the adapter is the same bit for bit", { timeout: 120_000 }, async () => {
   const options = { steps: 6, batchSize: 6, blockSize: 48 };
   const before = labs[2].made.length;

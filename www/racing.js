@@ -5,14 +5,49 @@
 
 import { fetchBytes } from "./fetch.js";
 import { CODES, LabError } from "./protocol.js";
-import { isRacing } from "./race.js";
 import { sameTraining } from "./settings.js";
 import { isIdle } from "./state.js";
 
 /** @typedef {import("./lora-lab.js").LoraLab} LoraLab */
-/** @typedef {import("./race.js").Side} Side */
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./state.js").State} State */
+/** @typedef {import("./settings.js").Settings} Settings */
+/** @typedef {import("./types.js").Footprint} Footprint */
+/** @typedef {import("./types.js").Step} Step */
+
+/** lora: adapters on a frozen base; full: all weights of the base. @typedef {"lora" | "full"} Side */
+/** @template T @typedef {{ lora: T, full: T }} Both */
+
+/** Losses in nats a token. @typedef {{ footprint: Footprint, heldOut: number, stories: number }} Measured stories: on the base's own */
+
+/**
+ * @typedef {object} Racer
+ * @property {Measured} before training
+ * @property {Measured} now before.stories until the end
+ * @property {number[]} seconds of each step, by the worker's clock
+ */
+
+/**
+ * @typedef {object} Race
+ * @property {"none" | "starting" | "training" | "judging" | "stopped" | "done"} phase judging: the stories are read again
+ * @property {Settings | undefined} settings of both
+ * @property {string} text that both learn from
+ * @property {number} step that both have taken
+ * @property {Both<Racer> | undefined} racers once both are ready
+ * @property {Curves} points
+ * @property {boolean} judged whether what is forgotten was measured after the last step
+ */
+
+/** One entry for each step, null where nothing was measured. @typedef {Record<"loraLoss" | "loraHeldOut" | "fullLoss" | "fullHeldOut", (number | null)[]> & { step: number[] }} Curves */
+
+/**
+ * @typedef {{ type: "race", settings: Settings, text: string }
+ *   | { type: "race-ready", measured: Both<Measured> }
+ *   | { type: "race-step", steps: Both<Step> }
+ *   | { type: "race-judging" }
+ *   | { type: "race-judged", measured: Both<Measured> }
+ *   | { type: "race-ended" }} RaceEvent
+ */
 
 /** Sampled from the base by pretrain/stories.js. */
 const STORIES = new URL("samples/base.txt", import.meta.url);
@@ -76,7 +111,7 @@ export function stopRace(session) {
 
 /**
  * @param {Session} session
- * @param {import("./race.js").Both<LoraLab>} labs
+ * @param {Both<LoraLab>} labs
  * @param {string} stories
  * @param {{ stopping: boolean, giveUp: AbortController }} race
  */
@@ -118,4 +153,17 @@ function told(error) {
 /** @param {AbortSignal} signal */
 async function fetchStories(signal) {
   return new TextDecoder().decode(await fetchBytes(STORIES, { signal }));
+}
+
+/** @param {Race} race */
+export function isRacing({ phase }) {
+  return phase === "starting" || phase === "training" || phase === "judging";
+}
+
+/** The middle one; of an even number the mean of the middle two. @param {number[]} values @returns {number | undefined} */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  if (!sorted.length) return undefined;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }

@@ -56,7 +56,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {Link | undefined} link
  * @property {string} layer the linear layer that the reader looks at
  * @property {import("./looks.js").Looks} looks into the engine
- * @property {import("./race.js").Race} race LoRA against full fine-tuning
+ * @property {import("./racing.js").Race} race LoRA against full fine-tuning
  * @property {Problem | undefined} problem
  * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
  */
@@ -88,7 +88,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  *   | { type: "failed", problem: Problem }
  *   | { type: "dismissed" }
  *   | import("./looks.js").LookEvent
- *   | import("./race.js").RaceEvent} Event
+ *   | import("./racing.js").RaceEvent} Event
  */
 
 /** @type {Writing} */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoraLab } from "../../www/lora-lab.js";
-import { NO_RACE, median, raced } from "../../www/race.js";
-import { canRace, isOutdated, startRace, stopRace } from "../../www/racing.js";
+import { NO_RACE, raced } from "../../www/race.js";
+import { canRace, isOutdated, median, startRace, stopRace } from "../../www/racing.js";
 import { Session } from "../../www/session.js";
 import { INITIAL, reduce } from "../../www/state.js";
 import { MODEL, TRAP, workers } from "./fake.js";

@@ -1,16 +1,15 @@
 /** Benefit 3: LoRA beside full fine-tuning, run for real on a press: loss, time, memory, and what is forgotten. */
 
 import { targeted, trainable } from "../plan.js";
-import { isRacing, median } from "../race.js";
-import { canRace, isOutdated, startRace, stopRace } from "../racing.js";
+import { canRace, isOutdated, isRacing, median, startRace, stopRace } from "../racing.js";
 import sheet from "../styles/efficient.js";
 import { button, numberField, problemBox } from "./controls.js";
 import { attribute, h, show, svg, text, variable } from "./dom.js";
 
 /** @typedef {import("../i18n.js").Words} Words */
-/** @typedef {import("../race.js").Race} Race */
-/** @typedef {import("../race.js").Racer} Racer */
-/** @typedef {import("../race.js").Side} Side */
+/** @typedef {import("../racing.js").Race} Race */
+/** @typedef {import("../racing.js").Racer} Racer */
+/** @typedef {import("../racing.js").Side} Side */
 /** @typedef {import("../state.js").State} State */
 /** @typedef {import("./part.js").Context} Context */
 /** @typedef {import("./part.js").Part} Part */

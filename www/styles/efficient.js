@@ -22,5 +22,13 @@ export default sheet(/* css */ `
 .square.of-full rect { fill: var(--edge); }
 .square .moments { opacity: 0.55; }
 @media (min-width: 480px) { .race thead td { width: 44%; } }
+/* A name above its two values instead of beside them. */
+@media (max-width: 479px) {
+  .race tr { display: grid; grid-template-columns: 1fr 1fr; }
+  .race thead td { display: none; }
+  .race th[scope="row"] { grid-column: 1 / -1; padding-bottom: 0; }
+  .race tbody td { border-top: 0; padding-top: 4px; }
+  .race tbody td:has(svg) { padding-top: 10px; }
+}
 @media (forced-colors: active) { .square { forced-color-adjust: none; } }
 `);

@@ -128,8 +128,8 @@ function comparison(words) {
   /** @param {string} name @param {boolean} [about] */
   const row = (name, about = false) => {
     const cells = SIDES.map(() => h("span", { class: "figure" }, NOTHING));
-    const root = h("tr", {}, h("th", { scope: "row" }, t(`efficient.${name}`), about && h("span", { class: "about" }, t(`efficient.${name}.about`))),
-      ...cells.map((cell, index) => h("td", {}, name === "memory" && pictures[index], cell)));
+    const root = h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader" }, t(`efficient.${name}`), about && h("span", { class: "about" }, t(`efficient.${name}.about`))),
+      ...cells.map((cell, index) => h("td", { role: "cell" }, name === "memory" && pictures[index], cell)));
     /** @param {(side: Side) => string} value */
     const render = (value) => SIDES.forEach((side, index) => text(cells[index], value(side)));
     return { root, render };
@@ -137,9 +137,11 @@ function comparison(words) {
   const [unseen, forgotten, time, memory, learns, whole] =
     [row("unseen"), row("forgotten", true), row("time", true), row("memory", true), row("learns"), row("whole")];
   return {
-    root: h("table", {}, h("caption", { class: "sr" }, t("efficient.table")),
-      h("thead", {}, h("tr", {}, h("td"), ...SIDES.map((side) => h("th", { scope: "col", class: `of-${side}` }, t(`efficient.${side}`))))),
-      h("tbody", {}, ...[unseen, forgotten, time, memory, learns, whole].map(({ root }) => root))),
+    // The roles are said, since some browsers forget them where a narrow screen lays the rows out as grids.
+    root: h("table", { role: "table" }, h("caption", { class: "sr" }, t("efficient.table")),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, h("td", { role: "cell" }),
+        ...SIDES.map((side) => h("th", { scope: "col", role: "columnheader", class: `of-${side}` }, t(`efficient.${side}`))))),
+      h("tbody", { role: "rowgroup" }, ...[unseen, forgotten, time, memory, learns, whole].map(({ root }) => root))),
     /** @param {State} state */
     render({ info, settings, race: { racers, judged } }) {
       if (!info) return;

@@ -14,15 +14,15 @@ export default sheet(/* css */ `
 .tokens[data-old] { opacity: 0.55; }
 .token { padding: 3px 0; border-bottom: 2px solid var(--line); cursor: pointer; box-decoration-break: clone; -webkit-box-decoration-break: clone; }
 .token:nth-child(even) { border-bottom-color: var(--edge); }
-.token[aria-selected="true"] { background: var(--accent); color: var(--on-accent); border-bottom-color: var(--accent); border-radius: 4px 4px 0 0; }
+.token[aria-selected="true"] { background: var(--accent); color: var(--on-accent); border-bottom-color: var(--accent); border-radius: 4px 4px 0 0; box-shadow: -2px 0 var(--accent), 2px 0 var(--accent); }
 .where { min-height: 1.5em; }
 .chances { display: grid; gap: 18px 32px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); max-width: 720px; }
 .voice h4 { margin: 0 0 6px; font: 500 15px var(--serif); }
 .voice ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 4px; }
 .voice li { position: relative; display: flex; justify-content: space-between; gap: 12px; padding: 5px 10px; border-radius: 6px; overflow: hidden; isolation: isolate; background: var(--paper); font-variant-numeric: tabular-nums; }
 .voice .fill { position: absolute; inset: 0 auto 0 0; z-index: -1; width: calc(var(--share, 0) * 100%); background: var(--base); }
-.adapted .fill { background: var(--accent-soft); border-inline-end: 2px solid var(--accent); }
+.adapted .fill { background: var(--accent-soft); border-bottom: 2px solid var(--accent); min-width: 2px; }
 .voice .word { white-space: pre; overflow: hidden; text-overflow: ellipsis; font-family: var(--serif); }
 .voice .p { font-size: 13px; }
-.voice li[data-chosen] { box-shadow: inset 0 0 0 1.5px var(--ink); font-weight: 600; }
+.voice li[data-chosen] { outline: 1.5px solid var(--ink); outline-offset: -1.5px; font-weight: 600; }
 `);

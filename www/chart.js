@@ -15,17 +15,21 @@ const VENDORED = {
 
 /**
  * @param {HTMLElement} host
- * @param {() => Look} look asked when drawing, since light and dark may change
+ * @param {() => Look} look asked at first and by redraw(): light and dark may change
  * @param {Line[]} [lines]
  */
 export async function lossChart(host, look, lines = TRAINING) {
   const script = VENDORED["uPlot.esm.js"].href;
   const { default: uPlot } = /** @type {{ default: typeof import("uplot") }} */ (await import(/* @vite-ignore */ script));
+  // A task of its own: reading uPlot's script has just taken one.
+  await new Promise((resolve) => setTimeout(resolve));
+  // Kept, since asking makes the browser work out all styles, and each line and label wants a colour.
+  let now = look();
   /** @type {import("uplot").Axis} */
   const axis = {
-    stroke: () => look().text,
-    font: `12px ${look().font}`,
-    grid: { stroke: () => look().grid, width: 1 },
+    stroke: () => now.text,
+    font: `12px ${now.font}`,
+    grid: { stroke: () => now.grid, width: 1 },
     ticks: { show: false },
   };
   let steps = 1;
@@ -46,11 +50,11 @@ export async function lossChart(host, look, lines = TRAINING) {
       series: [
         {},
         ...lines.map(({ stroke, width, dash, dots = false }) => ({
-          stroke: () => look()[stroke],
+          stroke: () => now[stroke],
           width,
           dash,
           spanGaps: dots,
-          points: { show: dots, size: 6, width: 0, fill: () => look()[stroke] },
+          points: { show: dots, size: 6, width: 0, fill: () => now[stroke] },
         })),
       ],
     },
@@ -73,7 +77,10 @@ export async function lossChart(host, look, lines = TRAINING) {
       steps = of;
       chart.setData([points.step, ...lines.map((line) => points[line.of])]);
     },
-    redraw: () => chart.redraw(false, true),
+    redraw() {
+      now = look();
+      chart.redraw(false, true);
+    },
     end() {
       resized.disconnect();
       chart.destroy();

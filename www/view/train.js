@@ -45,10 +45,11 @@ export function trainView({ words, session, look }) {
     field: numberField(name, t(`train.${name}`), t(`train.${name}.about`), (value) => session.set({ [name]: value })),
   }));
   const workers = numberField("workers", t("train.workers"), t("train.workers.about"), (value) => session.set({ workers: value }));
+  const relaxed = hasRelaxedSimd();
   const fast = h("input", { type: "checkbox", name: "fast", change: () => session.set({ fast: fast.checked }) });
   const engine = h("p", { class: "small muted" });
   const build = h("div", { class: "build" },
-    h("label", {}, fast, h("span", {}, t("train.fast")), h("span", { class: "about" }, t(hasRelaxedSimd() ? "train.fast.about" : "train.fast.none"))), engine);
+    h("label", {}, fast, h("span", {}, t("train.fast")), h("span", { class: "about" }, t(relaxed ? "train.fast.about" : "train.fast.none"))), engine);
   const targets = h("fieldset", { class: "targets" }, h("legend", {}, t("train.targets")));
   const more = h("details", { class: "more" }, h("summary", {}, t("train.more")),
     h("div", { class: "fields" }, ...fields.map(({ field }) => field.root), workers.root), build, targets);
@@ -103,7 +104,7 @@ export function trainView({ words, session, look }) {
       targets.disabled = !open;
       workers.render(settings.workers, open);
       fast.checked = settings.fast;
-      fast.disabled = !open || !hasRelaxedSimd();
+      fast.disabled = !open || !relaxed;
       text(engine, info ? t("train.engine", { count: state.workers, lanes: state.lanes }) : "");
       if (info) {
         if (!boxes.size) offer(info);

@@ -72,7 +72,7 @@ export default {
   "data.drop": "Drop the file here",
 
   "train.heading": "Train",
-  "train.hint": "Fit a small adapter to it.",
+  "train.hint": "A small adapter learns it.",
   "train.rank": "Rank",
   "train.rank.about": "how much the adapter can hold",
   "train.parameters": "{trainable} of {total} numbers learn",
@@ -126,7 +126,7 @@ export default {
   "target.lm_head": "output head",
 
   "compare.heading": "Compare",
-  "compare.hint": "One prompt, one seed, two voices.",
+  "compare.hint": "One prompt, two voices.",
   "compare.prompt": "Prompt",
   "compare.run": "Write",
   "compare.another": "Another",

@@ -45,14 +45,23 @@ try {
   };
   /** @type {Record<string, any>} */
   const fresh = {};
+  /** What failed costs no other part its results. @type {unknown[]} */
+  const failures = [];
   for (const part of parts) {
     console.log(part);
     const start = performance.now();
-    const result = part === "page" ? await measurePage(context, plain.url, { ...how, say }) : await inPage(part);
-    fresh[part] = { part, ...about, seconds: Math.round((performance.now() - start) / 1000), ...result };
-    validate(fresh[part]);
+    try {
+      const result = part === "page" ? await measurePage(context, plain.url, { ...how, say }) : await inPage(part);
+      const whole = { part, ...about, seconds: Math.round((performance.now() - start) / 1000), ...result };
+      validate(whole);
+      fresh[part] = whole;
+    } catch (error) {
+      say(`failed: ${error}`);
+      failures.push(new Error(`${part} failed`, { cause: error }));
+    }
   }
-  await keep(fresh);
+  if (Object.keys(fresh).length) await keep(fresh);
+  if (failures.length) throw failures[0];
 } finally {
   await context.close();
   await Promise.all([plain.close(), isolated.close()]);

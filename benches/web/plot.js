@@ -40,11 +40,16 @@ function panel({ axis, batch, points }) {
 /** Logarithmic. @param {number} low @param {number} high @param {number} from @param {number} to */
 const scale = (low, high, from, to) => (/** @type {number} */ value) => from + ((to - from) * Math.log(value / low)) / Math.log(high / low);
 
-/** 1, 2 and 5 times powers of ten, inside the panel; fewer where there would be many. @param {number} low @param {number} high */
-function ticks(low, high) {
-  const all = [];
-  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
-    for (const factor of [1, 2, 5]) if (factor * power >= low && factor * power <= high) all.push(Number((factor * power).toPrecision(3)));
-  }
-  return all.length > 6 ? all.filter((time) => String(time)[0] === "1") : all;
+/** 1, 2 and 5 times powers of ten, inside the panel; more of them where there would be one or two, fewer where there would be many. @param {number} low @param {number} high */
+export function ticks(low, high) {
+  const inside = (/** @type {number[]} */ ...factors) => {
+    const all = [];
+    for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
+      for (const factor of factors) if (factor * power >= low && factor * power <= high) all.push(Number((factor * power).toPrecision(3)));
+    }
+    return all;
+  };
+  const usual = inside(1, 2, 5);
+  if (usual.length < 3) return inside(1, 1.5, 2, 3, 4, 5, 7);
+  return usual.length > 6 ? inside(1) : usual;
 }

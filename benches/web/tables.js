@@ -119,7 +119,7 @@ function kernelTable(config, { peaks, kernels }) {
 /** @param {any} growth */
 function growthTables({ axes }) {
   const parts = ["### How cost grows", `One training step in milliseconds, one worker, simd128; what does not vary is config S's. "Grows as" is the exponent from the size
-before to this one, of the time and of the useful work; where the two differ, the share of the peak changes.`, "![One training step over each size, on logarithmic axes](../docs/img/growth.svg)"];
+before to this one, of the time and of the useful work; where the two differ, the share of the peak changes. Dashed in the drawing: what growth in proportion to the first point would be.`, "![One training step over each size, on logarithmic axes](../docs/img/growth.svg)"];
   for (const { axis, batch, points } of axes) {
     const [first] = points;
     const exponents = (/** @type {"milliseconds" | "flops"} */ of) => points.map((/** @type {any} */ point, /** @type {number} */ i) =>

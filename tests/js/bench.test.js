@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { compareLosses } from "../../benches/web/contenders.js";
 import { interleaved, median, ratio } from "../../benches/web/measure.js";
 import { CONFIGS, configOf, randomTokens, randomWeights, readSafetensors, startsOf, usefulFlops, writeSafetensors } from "../../benches/web/model.js";
-import { plot } from "../../benches/web/plot.js";
+import { plot, ticks } from "../../benches/web/plot.js";
 import { assemble, probe } from "../../benches/web/probe.js";
 import { between, judged, readResults, validate, voided, written } from "../../benches/web/report.js";
 import { details, figures } from "../../benches/web/tables.js";
@@ -109,6 +109,12 @@ test("the drawing holds every point", () => {
   const svg = plot(results().growth);
   assert.equal(svg.match(/<circle/g).length, 3);
   assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+});
+
+test("every panel of the drawing has some lines to read it by, and not too many", () => {
+  assert.deepEqual(ticks(45, 1100), [50, 100, 200, 500, 1000]);
+  assert.deepEqual(ticks(140, 350), [150, 200, 300]);
+  assert.deepEqual(ticks(0.9, 2000), [1, 10, 100, 1000]);
 });
 
 test("text goes between its markers and nowhere else", () => {

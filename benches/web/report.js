@@ -28,7 +28,7 @@ const SHAPES = {
   kernels: configs(KERNELS),
   growth: { peaks: PEAKS, axes: [{ axis: word, points: [{ value: positive, milliseconds: positive, flops: positive, share: positive, memory: positive, samples: positives }] }] },
   peers: { plain: configs(PEERS), isolated: configs(PEERS) },
-  [NATIVE]: configs({ flopsPerToken: positive, tokens: positive, contenders: [{ ...CONTENDER, threads: positive, memory: positive }] }),
+  [NATIVE]: { peaks: PEAKS, ...configs({ flopsPerToken: positive, tokens: positive, contenders: [{ ...CONTENDER, threads: positive, memory: positive }] }) },
 };
 
 /** @param {any} value @param {any} shape @param {string} path @returns {true} */

@@ -1,8 +1,9 @@
-//! `cargo xtask bench web`: what the browser's figures need, built; the measuring itself is JavaScript, in benches/web.
+//! `cargo xtask bench`: single kernels, natively, in benches/native. `cargo xtask bench web`: what the browser's figures need, built; the measuring
+//! itself is JavaScript, in benches/web.
 
 use crate::build::Build;
 use crate::process::{self, MINUTE};
-use crate::{Result, build, root, setup};
+use crate::{Result, build, native_cargo, root, setup};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,6 +12,12 @@ const LIMIT: std::time::Duration = MINUTE.saturating_mul(40);
 
 /// The page is built with these for size. What is compared with candle gives it all its speed.
 const FAST: [&str; 4] = ["candle-core", "candle-nn", "gemm-common", "gemm-f32"];
+
+/// `args` go to criterion: a word that the measured kernels' names contain, `--save-baseline NAME`, `--baseline NAME`.
+pub fn native(args: &[&str]) -> Result<()> {
+    let mut cargo = native_cargo("bench", "benches/native/Cargo.toml");
+    process::run(cargo.current_dir(root()).arg("--").args(args), LIMIT)
+}
 
 /// `args`: the parts to run, all if there is none, and `--quick`.
 pub fn web(args: &[&str]) -> Result<()> {

@@ -28,6 +28,7 @@ usage: cargo xtask <command>
   build                      WebAssembly into www/pkg, once for simd128 and once for relaxed-simd, npm files into www/vendor
   dist [--no-build]          dist/, the page for any static host, and dist-npm/, a package
   check                      format, lints on both targets, types
+  bench [NAME]               single kernels, natively, each checked against its definition and beside candle's own operation
   bench web [PART …]         the figures, in headless Chromium: page steps kernels growth peers; --quick to try it out
   pretrain --corpus FILE …   train the tiny checkpoint anew, natively: an hour or two";
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some((&"dist", rest)) => dist::run(rest),
         Some((&"check", [])) => check::run(),
         Some((&"bench", ["web", rest @ ..])) => bench::web(rest),
+        Some((&"bench", rest)) => bench::native(rest),
         Some((&"pretrain", rest)) => pretrain(rest),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             println!("{USAGE}");
@@ -62,14 +64,18 @@ fn main() -> ExitCode {
 
 /// Becomes the program of its own that pretrains. As a part of this one it would make everybody who only wants
 /// to see the page compile the model natively first.
-///
-/// It is built for this very processor, in a folder of its own: other flags there would make other builds start anew.
 fn pretrain(args: &[&str]) -> Result<()> {
-    let mut command = Command::new("cargo");
     // The reader's folder stays the current one: paths among the arguments are meant from there.
-    command.args(["run", "--quiet", "--profile", "native", "--manifest-path"]).arg(root().join("pretrain/Cargo.toml"));
-    command.arg("--target-dir").arg(root().join("target/native")).arg("--").args(args);
-    Err(format!("cannot start cargo: {}", command.env("RUSTFLAGS", "-C target-cpu=native").exec()))
+    let mut command = native_cargo("run", "pretrain/Cargo.toml");
+    Err(format!("cannot start cargo: {}", command.args(["--quiet", "--"]).args(args).exec()))
+}
+
+/// Cargo on one package, built for this very processor, in a folder of its own: other flags there would make other builds start anew.
+fn native_cargo(command: &str, manifest: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args([command, "--profile", "native", "--manifest-path"]).arg(root().join(manifest));
+    cargo.arg("--target-dir").arg(root().join("target/native")).env("RUSTFLAGS", "-C target-cpu=native");
+    cargo
 }
 
 /// The repository that this program was run in. Cargo says it at run time too, which holds when clones share a target folder.

@@ -45,6 +45,9 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// `LEN` floats are readable from `from` on; it needs no alignment.
     unsafe fn load_from(from: *const f32) -> Self;
+    /// # Safety
+    /// `LEN` floats are writable from `to` on; it needs no alignment.
+    unsafe fn store_to(self, to: *mut f32);
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -118,6 +121,11 @@ impl<const N: usize> Lanes for Array<N> {
     unsafe fn load_from(from: *const f32) -> Self {
         // SAFETY: the caller vouches for `N` readable floats; read_unaligned needs no alignment.
         Self(unsafe { from.cast::<[f32; N]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store_to(self, to: *mut f32) {
+        // SAFETY: the caller vouches for `N` writable floats; write_unaligned needs no alignment.
+        unsafe { to.cast::<[f32; N]>().write_unaligned(self.0) }
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {

@@ -31,6 +31,11 @@ impl Lanes for F32x4 {
         Self(unsafe { v128_load(from.cast()) })
     }
     #[inline(always)]
+    unsafe fn store_to(self, to: *mut f32) {
+        // SAFETY: the caller vouches for 16 writable bytes; v128_store needs no alignment.
+        unsafe { v128_store(to.cast(), self.0) }
+    }
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(f32x4_add(self.0, other.0))
     }

@@ -64,6 +64,11 @@ impl Lanes for Vector {
         Self(unsafe { load(from) })
     }
     #[inline(always)]
+    unsafe fn store_to(self, to: *mut f32) {
+        // SAFETY: the caller vouches for `LEN` writable floats; the store needs no alignment.
+        unsafe { store(to, self.0) }
+    }
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(intrinsic!(add(self.0, other.0)))
     }

@@ -229,6 +229,23 @@ impl Strip<'_> {
             term.check::<V, G, TRANSPOSED>(columns.start, &rows, 0, term.k);
         }
         first_term.check::<V, G, TRANSPOSED>(columns.start, &rows, *p, *depth);
+        let (stride, scale) = (*stride, V::splat(self.scale));
+        // Only a single panel may be narrower than it could be.
+        let whole = columns.len() == G * width::<V>();
+        debug_assert!(whole || G == 1);
+        assert!(rows.len().is_multiple_of(R), "rows that do not fill the tiles");
+        let end = (rows.end - 1).checked_mul(stride).and_then(|start| start.checked_add(columns.end));
+        assert!(end.is_some_and(|end| end <= output.len()), "the output is too short");
+        let out = output.as_mut_ptr();
+        // What the products are added to, and from one row of it to the next.
+        let added = match self.start {
+            Start::Zero => None,
+            Start::Bias(bias) => {
+                assert!(columns.end <= bias.len(), "the bias is too short");
+                Some((bias.as_ptr(), 0))
+            }
+            Start::Output => Some((out.cast_const(), stride)),
+        };
         for i in rows.step_by(R) {
             let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
             let mut terms = more_terms.iter();
@@ -294,49 +311,55 @@ impl Strip<'_> {
                 let Some(next) = terms.next() else { break };
                 (term, q, remaining) = (next, 0, next.k);
             }
-            // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
-            macro_rules! write {
-                ($($r:literal)*) => {
-                    $(if $r < R {
-                        let row = &mut output[(i + $r) * stride..][columns.clone()];
-                        for g in 0..G {
-                            self.write::<V>(sums[$r][g], row, g * width::<V>());
-                        }
-                    })*
-                };
-            }
-            write!(0 1 2 3 4 5 6 7 8 9 10 11);
-        }
-    }
-
-    /// `row[j..j + width] = start + scale·sums`, as far as the row goes.
-    #[inline(always)]
-    fn write<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
-        let scale = V::splat(self.scale);
-        let row = &mut row[j..];
-        if row.len() >= width::<V>() {
-            for c in 0..COLUMNS {
-                let (sum, out) = (sums[c].mul(scale), &mut row[c * V::LEN..]);
-                match self.start {
-                    Start::Zero => sum,
-                    Start::Bias(bias) => sum.add(V::load(&bias[self.columns.start + j + c * V::LEN..])),
-                    Start::Output => sum.add(V::load(out)),
+            if whole {
+                // SAFETY: inside, checked above.
+                let out = unsafe { out.add(i * stride + columns.start) };
+                // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
+                macro_rules! write {
+                    ($value:expr; $($r:literal)*) => {{
+                        $(if $r < R {
+                            for g in 0..G {
+                                for c in 0..COLUMNS {
+                                    let at = g * width::<V>() + c * V::LEN;
+                                    // SAFETY: row i + r of the strip is whole, and inside: checked above.
+                                    unsafe { ($value)(sums[$r][g][c].mul(scale), $r, at).store_to(out.add($r * stride + at)) };
+                                }
+                            }
+                        })*
+                    }};
                 }
-                .store(out);
+                match added {
+                    None => write!(|sum: V, _, _| sum; 0 1 2 3 4 5 6 7 8 9 10 11),
+                    Some((from, row_stride)) => {
+                        // SAFETY: the bias or the output itself, of which row i + r is inside: checked above.
+                        let from = unsafe { from.add(i * row_stride + columns.start) };
+                        // SAFETY: as above.
+                        let load = |r: usize, at: usize| unsafe { V::load_from(from.add(r * row_stride + at)) };
+                        write!(|sum: V, r, at| sum.add(load(r, at)); 0 1 2 3 4 5 6 7 8 9 10 11);
+                    }
+                }
+            } else {
+                macro_rules! write_partial {
+                    ($($r:literal)*) => {
+                        $(if $r < R {
+                            self.write_partial(sums[$r][0], &mut output[(i + $r) * stride..][columns.clone()]);
+                        })*
+                    };
+                }
+                write_partial!(0 1 2 3 4 5 6 7 8 9 10 11);
             }
-        } else {
-            self.write_partial(sums, row, j);
         }
     }
 
+    /// The columns of a panel that is not whole: `row = start + scale·sums`, as far as the row goes.
     #[cold]
-    fn write_partial<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32], j: usize) {
+    fn write_partial<V: Lanes>(&self, sums: [V; COLUMNS], row: &mut [f32]) {
         for (c, (sum, out)) in sums.into_iter().zip(row.chunks_mut(V::LEN)).enumerate() {
             let sum = sum.mul(V::splat(self.scale));
             match self.start {
                 Start::Zero => sum,
                 Start::Bias(bias) => {
-                    let bias = &bias[self.columns.start + j + c * V::LEN..][..out.len()];
+                    let bias = &bias[self.columns.start + c * V::LEN..][..out.len()];
                     sum.add(V::load_partial(bias, 0.))
                 }
                 Start::Output => sum.add(V::load_partial(out, 0.)),

@@ -11,7 +11,6 @@ import { translate } from "./translate.js";
 const html = document.documentElement;
 const lab = /** @type {HTMLElement} */ (document.querySelector("lora-lab"));
 const toggle = /** @type {HTMLButtonElement} */ (document.getElementById("language"));
-const tutorial = /** @type {HTMLAnchorElement} */ (document.getElementById("tutorial"));
 const copy = /** @type {HTMLButtonElement} */ (document.getElementById("copy"));
 
 /** @type {Language} */
@@ -35,7 +34,7 @@ async function speak(lang) {
   lab.lang = lang;
   toggle.lang = other(lang);
   translate(t);
-  tutorial.href = lang === "en" ? "embed/tutorial.html" : `embed/tutorial.${lang}.html`;
+  document.getElementById("tutorial")?.setAttribute("href", `embed/tutorial${lang === "en" ? "" : `.${lang}`}.html`);
   return true;
 }
 

@@ -8,7 +8,7 @@ export default {
   "page.heading": "Teach a tiny GPT a new voice",
   "page.lead":
     "A small language model runs inside this page. Give it a text, press Train, and it begins to write that way. Only a thin adapter learns; the model itself stays as it is, and nothing leaves your device.",
-  "page.tutorial": "New to LoRA? An article explains it.",
+  "page.tutorial": "New to LoRA? Read the article.",
   "page.language": "हिन्दी",
   "page.language.title": "यह पेज हिन्दी में पढ़ें",
   "page.copy": "Copy link",
@@ -28,7 +28,7 @@ export default {
   "examples.engine.text": "Without any interface of ours: load, attach, train, write.",
   "examples.engine.run": "Run",
   "examples.article.heading": "An article with live pieces",
-  "examples.article.text": "The same element, and between the paragraphs small pieces that drive it by its methods and hear its events. This is their source.",
+  "examples.article.text": "Small pieces between the paragraphs drive the same element. This is their source.",
 
   "status.idle": "",
   "status.loading": "Loading the model",

@@ -62,14 +62,21 @@ impl Lanes for F32x4 {
         #[cfg(not(target_feature = "relaxed-simd"))]
         return self.mul(x).add(y);
     }
-    // The pseudo-minimum and -maximum are one instruction on x86; f32x4.min and .max are eight.
+    // The pseudo-minimum and -maximum are one instruction on x86; f32x4.min and .max are eight. With relaxed-simd LLVM makes relaxed ones
+    // of them, which may lose a NaN, and a loss that is none would not be noticed: so there they are spelt as what they mean.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        Self(f32x4_pmin(self.0, other.0))
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(i32x4_relaxed_laneselect(other.0, self.0, f32x4_lt(other.0, self.0)));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        return Self(f32x4_pmin(self.0, other.0));
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(f32x4_pmax(self.0, other.0))
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(i32x4_relaxed_laneselect(other.0, self.0, f32x4_lt(self.0, other.0)));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        return Self(f32x4_pmax(self.0, other.0));
     }
     #[inline(always)]
     fn power_of_two(self) -> Self {
@@ -82,7 +89,7 @@ impl Lanes for F32x4 {
     }
     #[inline(always)]
     fn maximum(self) -> f32 {
-        let halves = f32x4_pmax(self.0, i32x4_shuffle::<2, 3, 2, 3>(self.0, self.0));
+        let Self(halves) = self.max(Self(i32x4_shuffle::<2, 3, 2, 3>(self.0, self.0)));
         f32x4_extract_lane::<0>(halves).max(f32x4_extract_lane::<1>(halves))
     }
 }

@@ -11,7 +11,6 @@ import { Client, blobWorker } from "./client.js";
 import { resolved } from "./fetch.js";
 import { Pool, howMany } from "./pool.js";
 import { CODES, LabError, textOrIds } from "./protocol.js";
-import { replacement } from "./restart.js";
 import { BROWSERS, hasRelaxedSimd, hasSimd } from "./simd.js";
 
 export { CODES, LabError } from "./protocol.js";
@@ -389,6 +388,8 @@ export class LoraLab {
   #restart(reason, then) {
     this.#pool.end(reason);
     const start = async () => {
+      // Hardly any page needs it.
+      const { replacement } = await import("./restart.js");
       const next = await replacement(this.#createWorker, this.#model, this.#saved, { reason, unwanted: () => this.#disposed });
       if (!next) return;
       this.#saved = next.state;

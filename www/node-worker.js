@@ -10,9 +10,10 @@ const scope = { onmessage: null, postMessage: (message, transfer) => port.postMe
 port.on("message", (data) => scope.onmessage?.({ data }));
 
 serve(scope, async ({ fast, module }) => {
-  const folder = new URL(fast ? "pkg/relaxed/" : "pkg/", import.meta.url);
-  const engine = await import(new URL("lora_lab.js", folder).href);
+  const script = fast ? new URL("pkg/relaxed/lora_lab.js", import.meta.url) : new URL("pkg/lora_lab.js", import.meta.url);
+  const engine = await import(script.href);
   // Node's fetch reads no files, so the engine cannot fetch its own wasm there.
-  await engine.default({ module_or_path: module ?? (await readFile(new URL("lora_lab_bg.wasm", folder))) });
+  const file = fast ? new URL("pkg/relaxed/lora_lab_bg.wasm", import.meta.url) : new URL("pkg/lora_lab_bg.wasm", import.meta.url);
+  await engine.default({ module_or_path: module ?? (await readFile(file)) });
   return engine;
 });

@@ -4,6 +4,7 @@ import { targeted, trainable } from "../plan.js";
 import { canRace, isOutdated, isRacing, median, startRace, stopRace } from "../racing.js";
 import sheet from "../styles/efficient.js";
 import { button, numberField, problemBox } from "./controls.js";
+import { curveOn } from "./curve.js";
 import { attribute, h, show, svg, text, variable } from "./dom.js";
 
 /** @typedef {import("../i18n.js").Words} Words */
@@ -45,27 +46,14 @@ export function efficientView({ words, session, look }) {
   const curve = h("div", { class: "curve" }, canvas, empty, legend);
   const table = comparison(words);
 
-  /** @type {Awaited<ReturnType<typeof import("../chart.js").lossChart>> | undefined} */
-  let chart;
-  let ended = false;
-  let asked = false;
-  /** Fetched when there is something to draw. */
-  const ask = async () => {
-    asked = true;
-    const { lossChart } = await import("../chart.js");
-    const made = await lossChart(canvas, look, LINES);
-    if (ended) return made.end();
-    chart = made;
-    draw(session.state);
-  };
-  const draw = (/** @type {State} */ { race, settings }) => chart?.draw(race.points, race.settings?.steps ?? settings.steps);
+  const chart = curveOn(canvas, look, LINES);
 
   return {
     root: h("div", { class: "race" },
       h("div", { class: "actions" }, start.root, stop.root), h("p", { class: "small muted" }, t("efficient.about")), rate.root,
       problem.root, progress, status, outdated, curve, table.root),
     sheet,
-    restyle: () => chart?.redraw(),
+    restyle: chart.restyle,
     render(state) {
       const { race } = state;
       const { racers, step } = race;
@@ -88,13 +76,9 @@ export function efficientView({ words, session, look }) {
         ? t("efficient.chart.summary", { step, before: fixed(racers.lora.before.heldOut), lora: fixed(racers.lora.now.heldOut), full: fixed(racers.full.now.heldOut) })
         : t("efficient.chart"));
       table.render(state);
-      if (racers && !asked) ask();
-      draw(state);
+      chart.render(Boolean(racers), race.points, steps);
     },
-    end() {
-      ended = true;
-      chart?.end();
-    },
+    end: chart.end,
   };
 }
 

@@ -5,6 +5,7 @@ import { hasRelaxedSimd } from "../simd.js";
 import { canGoOn, isIdle, mainAction, secondsLeft, voice } from "../state.js";
 import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
+import { curveOn } from "./curve.js";
 import { attribute, h, show, text, variable } from "./dom.js";
 
 /** @typedef {import("./controls.js").Numeric} Numeric */
@@ -58,21 +59,7 @@ export function trainView({ words, session, look }) {
   const root = h("section", { class: "card train", part: "train" },
     rank.root, parameters, actions, changed, problem.root, progress, stats, curve, more);
 
-  /** @type {Awaited<ReturnType<typeof import("../chart.js").lossChart>> | undefined} */
-  let chart;
-  let ended = false;
-  let asked = false;
-  /** Fetched when there is something to draw: it is a third of what the page weighs. */
-  const ask = async () => {
-    asked = true;
-    const { lossChart } = await import("../chart.js");
-    const made = await lossChart(canvas, look);
-    if (ended) return made.end();
-    chart = made;
-    draw(session.state);
-  };
-  /** @param {import("../state.js").State} state */
-  const draw = ({ run, settings }) => chart?.draw(run?.points ?? NO_POINTS, run?.settings.steps ?? settings.steps);
+  const chart = curveOn(canvas, look);
 
   /** One box for each kind of linear layer, once the model is known. @type {Map<string, HTMLInputElement>} */
   const boxes = new Map();
@@ -94,7 +81,7 @@ export function trainView({ words, session, look }) {
   return {
     root,
     sheet,
-    restyle: () => chart?.redraw(),
+    restyle: chart.restyle,
     render(state) {
       const { info, settings, run } = state;
       const idle = isIdle(state);
@@ -149,13 +136,9 @@ export function trainView({ words, session, look }) {
       attribute(canvas, "aria-label", run
         ? t("train.chart.summary", { before: words.fixed(run.firstHeldOut, 2), now: words.fixed(run.heldOut, 2), step: run.step })
         : t("train.chart"));
-      if (!asked && (run || state.phase === "starting")) ask();
-      draw(state);
+      chart.render(Boolean(run) || state.phase === "starting", run?.points ?? NO_POINTS, steps);
     },
-    end() {
-      ended = true;
-      chart?.end();
-    },
+    end: chart.end,
   };
 }
 

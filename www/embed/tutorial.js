@@ -6,6 +6,7 @@
 import { LoraLabElement } from "../element.js";
 import { language, wordsIn } from "../i18n.js";
 import { targeted, trainable } from "../plan.js";
+import { downloadAdapter } from "../view/download.js";
 
 const element = /** @type {LoraLabElement} */ (document.querySelector("lora-lab"));
 const words = await wordsIn(language(document.documentElement.lang));
@@ -118,17 +119,7 @@ strength.addEventListener("change", () => {
   });
 });
 
-save.addEventListener("click", async () => {
-  const files = await element.lab?.exportAdapter();
-  if (!files) return;
-  for (const [name, content] of Object.entries({ "adapter_model.safetensors": files.safetensors, "adapter_config.json": files.config })) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (content)]));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }
-});
+save.addEventListener("click", async () => downloadAdapter(await element.lab?.exportAdapter()));
 
 const { n_embd: width } = await (await fetch(new URL("../models/tiny/config.json", import.meta.url))).json();
 drawRank(width);

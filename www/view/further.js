@@ -5,6 +5,7 @@ import { isIdle } from "../state.js";
 import sheet from "../styles/further.js";
 import { button, problemBox } from "./controls.js";
 import { h, show } from "./dom.js";
+import { download } from "./download.js";
 
 /** What is in it, and the key of the word for each. */
 const INSIDE = { "train.py": "script", "README.md": "readme", "base/": "base", "adapter/": "adapter", "run.safetensors": "run", "text.txt": "text.file", "log.csv, log.json": "log" };
@@ -16,10 +17,10 @@ export function furtherView({ words, session }) {
   const list = h("dl", { class: "inside-folder" }, ...Object.entries(INSIDE).flatMap(([path, key]) =>
     [h("dt", {}, h("code", {}, path)), h("dd", {}, t(`further.${key}`))]));
   const whole = button(t("further.export"), () => session.attempt("further", async () => {
-    save(`${NAME}.zip`, await zipped(await folder(session), NAME));
+    download({ [`${NAME}.zip`]: await zipped(await folder(session), NAME) });
   }), { class: "primary" });
-  const csv = button(t("further.csv"), () => session.state.run && save("log.csv", logAsCsv(session.state.run)));
-  const json = button(t("further.json"), () => session.state.run && save("log.json", logAsJson(session.state.run, session.state.info)));
+  const csv = button(t("further.csv"), () => session.state.run && download({ "log.csv": logAsCsv(session.state.run) }));
+  const json = button(t("further.json"), () => session.state.run && download({ "log.json": logAsJson(session.state.run, session.state.info) }));
   const empty = h("p", { class: "small muted" }, t("further.empty"));
   const command = h("pre", { class: "command", tabindex: 0 }, h("code", {}, "pip install -r requirements.txt\naccelerate launch train.py"));
   const problem = problemBox("further", words, () => session.dispatch({ type: "dismissed" }));
@@ -35,12 +36,4 @@ export function furtherView({ words, session }) {
       problem.render(state);
     },
   };
-}
-
-/** @param {string} name @param {string | Uint8Array} content */
-function save(name, content) {
-  const url = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (content)]));
-  h("a", { href: url, download: name }).click();
-  // The browser has taken the blob by the next turn; some take a little longer.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -49,3 +49,8 @@ export function targetsFor(info, layers) {
 export function trainable(layers, rank) {
   return layers.reduce((sum, layer) => sum + rank * (layer.in + layer.out), 0);
 }
+
+/** What training so many numbers takes beside them: a gradient and AdamW's two moments, f32 each. @param {number} numbers */
+export function trainingBytes(numbers) {
+  return { gradientBytes: 4 * numbers, optimizerBytes: 8 * numbers };
+}

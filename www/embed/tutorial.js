@@ -5,7 +5,7 @@
 
 import { LoraLabElement } from "../element.js";
 import { language, wordsIn } from "../i18n.js";
-import { targeted, trainable } from "../plan.js";
+import { targeted, trainable, trainingBytes } from "../plan.js";
 import { downloadAdapter } from "../view/download.js";
 
 const element = /** @type {LoraLabElement} */ (document.querySelector("lora-lab"));
@@ -50,8 +50,11 @@ function drawRank(width) {
   place(".b", { x: edge, y: 64 - r, width: outputs, height: r });
 }
 
-/** Gradient and AdamW's two moments, f32 each. */
-const TRAINING_BYTES = 12;
+/** What training this many numbers takes. @param {number} numbers */
+function bytes(numbers) {
+  const { gradientBytes, optimizerBytes } = trainingBytes(numbers);
+  return words.bytes(gradientBytes + optimizerBytes);
+}
 
 /** What the element's state says, wherever the article says it. */
 function draw() {
@@ -60,8 +63,8 @@ function draw() {
   const { info, settings, adapter, phase, baseBytes } = state;
   const learns = trainable(targeted(info, settings.targets), Number(rank.value));
   show("total", words.number(info.parameters));
-  show("loraBytes", words.bytes(learns * TRAINING_BYTES));
-  show("fullBytes", words.bytes(info.parameters * TRAINING_BYTES));
+  show("loraBytes", bytes(learns));
+  show("fullBytes", bytes(info.parameters));
   for (const [bar, share] of Object.entries({ ".bar.lora": learns / info.parameters, ".bar.full": 1 })) {
     /** @type {HTMLElement | null} */ (document.querySelector(bar))?.style.setProperty("--share", String(Math.min(1, share)));
   }

@@ -1,6 +1,6 @@
 /** Benefit 3: LoRA beside full fine-tuning, run for real on a press: loss, time, memory, and what is forgotten. */
 
-import { targeted, trainable } from "../plan.js";
+import { targeted, trainable, trainingBytes } from "../plan.js";
 import { canRace, isOutdated, isRacing, median, startRace, stopRace } from "../racing.js";
 import sheet from "../styles/efficient.js";
 import { button, numberField, problemBox } from "./controls.js";
@@ -24,8 +24,6 @@ const LINES = [
   { of: "loraHeldOut", stroke: "accent", width: 2.5, dots: true },
   { of: "fullHeldOut", stroke: "text", width: 2.5, dots: true, dash: [7, 4] },
 ];
-/** A gradient and AdamW's two moments are f32 each: what the engine will say once it has loaded. */
-const [GRADIENT_BYTES, MOMENTS_BYTES] = [4, 8];
 const NOTHING = "–";
 
 /** @param {Context} context @returns {Part} */
@@ -129,7 +127,8 @@ function comparison(words) {
     /** @param {State} state */
     render({ info, settings, race: { racers, judged } }) {
       if (!info) return;
-      const planned = (/** @type {number} */ numbers) => ({ trainable: numbers, gradientBytes: GRADIENT_BYTES * numbers, optimizerBytes: MOMENTS_BYTES * numbers });
+      // What the engine will say once it has loaded.
+      const planned = (/** @type {number} */ numbers) => ({ trainable: numbers, ...trainingBytes(numbers) });
       const lora = racers?.lora.now.footprint ?? planned(trainable(targeted(info, settings.targets), settings.rank));
       const full = racers?.full.now.footprint ?? planned(info.parameters);
       const footprints = { lora, full };

@@ -27,13 +27,18 @@ const PLAIN = /** @type {const} */ ([
   "deltas", "delta", "candidates", "loss", "logits", "encode", "decode", "baseDigest", "footprint", "memory",
 ]);
 
+/** Where a build of the engine lies. Each address is written out: a bundler, which moves files, sees them only so. @param {boolean} [fast] */
+export function engineFiles(fast) {
+  return fast
+    ? { script: new URL("pkg/relaxed/lora_lab.js", import.meta.url), wasm: new URL("pkg/relaxed/lora_lab_bg.wasm", import.meta.url) }
+    : { script: new URL("pkg/lora_lab.js", import.meta.url), wasm: new URL("pkg/lora_lab_bg.wasm", import.meta.url) };
+}
+
 /** @param {EngineOptions} options @returns {Promise<Engine>} */
 async function wasmEngine({ fast, module }) {
-  const script = fast ? new URL("pkg/relaxed/lora_lab.js", import.meta.url) : new URL("pkg/lora_lab.js", import.meta.url);
+  const { script, wasm } = engineFiles(fast);
   const engine = await import(/* @vite-ignore */ script.href);
-  // The script would find the file beside itself; a bundler, which moves both, only sees it here.
-  const file = fast ? new URL("pkg/relaxed/lora_lab_bg.wasm", import.meta.url) : new URL("pkg/lora_lab_bg.wasm", import.meta.url);
-  await engine.default({ module_or_path: module ?? file });
+  await engine.default({ module_or_path: module ?? wasm });
   return engine;
 }
 

@@ -1,8 +1,8 @@
 // The engine's build and its number of workers, chosen as a reader does.
 import assert from "node:assert/strict";
-import { QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, pageTest } from "./harness.js";
 
-for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 } })) {
+for (const [name, viewport] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} the fast build and more workers take over what was trained, and go on`, async (visit) => {
     const { page } = visit;
     await visit.ready();

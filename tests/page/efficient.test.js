@@ -1,13 +1,13 @@
 // LoRA against full fine-tuning, started, watched and stopped as a reader does, with the real engine.
 import assert from "node:assert/strict";
 import hi from "../../www/i18n/hi.js";
-import { QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, pageTest } from "./harness.js";
 
 const race = async (visit) => (await visit.state()).race;
 const OWN = "async (lab) => ({ adapter: [...(await lab.exportAdapter()).safetensors], base: await lab.baseDigest() })";
 const rise = ({ before, now }) => now.stories - before.stories;
 
-for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 } })) {
+for (const [name, viewport] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} both are trained by one press: curves, times, memory to scale, and what is forgotten`, async (visit) => {
     const { page } = visit;
     await visit.ready();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pageTest } from "./harness.js";
+import { DEVICES, pageTest } from "./harness.js";
 import { WWW } from "./sites.js";
 
 const open = async (visit) => {
@@ -86,4 +86,4 @@ pageTest("the examples speak Hindi to whoever reads it, and nothing is wider tha
   await visit.page.locator("lora-lab").getByRole("button", { name: "ट्रेन करें", exact: true }).waitFor();
   assert.ok((await visit.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
   assert.deepEqual(visit.errors, []);
-}, { viewport: { width: 360, height: 740 } });
+}, { viewport: DEVICES.phone });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { unzipSync } from "fflate";
-import { QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, pageTest } from "./harness.js";
 
 const TEXT = new TextDecoder();
 
@@ -13,7 +13,7 @@ async function downloaded(visit, press) {
   return { name: download.suggestedFilename(), bytes: new Uint8Array(await readFile(await download.path())) };
 }
 
-for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 } })) {
+for (const [name, viewport] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} a trained run is exported as a folder and its log as CSV and JSON`, async (visit) => {
     const { page } = visit;
     await visit.ready();

@@ -1,10 +1,10 @@
 // Looking inside, as a reader does: pressing layers, reading tokens.
 import assert from "node:assert/strict";
-import { QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, pageTest } from "./harness.js";
 
 const looks = async (visit) => (await visit.state()).looks;
 
-for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 } })) {
+for (const [name, viewport] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} each layer warms up while the page trains, and shows its ΔW and singular values, which stop after the rank`, async (visit) => {
     const { page } = visit;
     await visit.ready();
@@ -68,7 +68,7 @@ pageTest("what is measured follows the training, and goes with the adapter", asy
   assert.deepEqual(visit.errors, []);
 });
 
-for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 } })) {
+for (const [name, viewport] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} a reader goes from token to token and sees what base and adapter would choose`, async (visit) => {
     const { page } = visit;
     await visit.ready();

@@ -1,6 +1,6 @@
 // The whole page in headless Chromium, used as a reader uses it.
 import assert from "node:assert/strict";
-import { QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, pageTest } from "./harness.js";
 
 pageTest("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {
   const { page } = visit;
@@ -157,7 +157,7 @@ pageTest("it works by keyboard alone", async (visit) => {
   await visit.until((state) => state.before.key.includes("Once upon a time there") && !state.before.writing);
 });
 
-for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, laptop: { width: 1280, height: 800 }, tablet: { width: 820, height: 1180 } })) {
+for (const [name, viewport] of Object.entries({ ...DEVICES, tablet: { width: 820, height: 1180 } })) {
   pageTest(`on a ${name} nothing is wider than the screen, before and after training`, async (visit) => {
     const wider = () => visit.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     await visit.ready();

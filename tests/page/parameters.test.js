@@ -1,6 +1,6 @@
 // Benefit 1, fewer numbers to learn: the model to scale, used by mouse, keyboard and finger.
 import assert from "node:assert/strict";
-import { QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, pageTest } from "./harness.js";
 
 const cell = (visit, name) => visit.page.getByRole("checkbox", { name, exact: true });
 const number = (text) => Number(text.replace(/[^\d]/g, ""));
@@ -11,7 +11,7 @@ const learns = async (visit) => {
   return [shown, (await visit.engine("(lab, options) => lab.plan(options)", { rank, targets })).trainable];
 };
 
-for (const [device, viewport] of Object.entries({ laptop: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } })) {
+for (const [device, viewport] of Object.entries(DEVICES)) {
   pageTest(`on a ${device} a linear is pressed to free it and again to adapt it, and every count follows`, async (visit) => {
     await visit.ready();
     await visit.see("parameters");

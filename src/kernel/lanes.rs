@@ -38,16 +38,26 @@ pub(super) trait Lanes: Copy {
     const LEN: usize;
 
     fn splat(x: f32) -> Self;
-    /// The first `LEN` of `xs`.
-    fn load(xs: &[f32]) -> Self;
-    /// Into the first `LEN` of `xs`.
-    fn store(self, xs: &mut [f32]);
     /// # Safety
     /// `LEN` floats are readable from `from` on; it needs no alignment.
     unsafe fn load_from(from: *const f32) -> Self;
     /// # Safety
     /// `LEN` floats are writable from `to` on; it needs no alignment.
     unsafe fn store_to(self, to: *mut f32);
+    /// The first `LEN` of `xs`.
+    #[inline(always)]
+    fn load(xs: &[f32]) -> Self {
+        let xs = &xs[..Self::LEN];
+        // SAFETY: `xs` has `LEN` floats.
+        unsafe { Self::load_from(xs.as_ptr()) }
+    }
+    /// Into the first `LEN` of `xs`.
+    #[inline(always)]
+    fn store(self, xs: &mut [f32]) {
+        let xs = &mut xs[..Self::LEN];
+        // SAFETY: `xs` has `LEN` floats.
+        unsafe { self.store_to(xs.as_mut_ptr()) }
+    }
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -107,15 +117,6 @@ impl<const N: usize> Lanes for Array<N> {
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([x; N])
-    }
-    #[inline(always)]
-    fn load(xs: &[f32]) -> Self {
-        let xs = &xs[..N];
-        Self(std::array::from_fn(|i| xs[i]))
-    }
-    #[inline(always)]
-    fn store(self, xs: &mut [f32]) {
-        xs[..N].copy_from_slice(&self.0);
     }
     #[inline(always)]
     unsafe fn load_from(from: *const f32) -> Self {

@@ -14,18 +14,6 @@ impl Lanes for F32x4 {
         Self(f32x4_splat(x))
     }
     #[inline(always)]
-    fn load(xs: &[f32]) -> Self {
-        let xs = &xs[..Self::LEN];
-        // SAFETY: `xs` has 16 readable bytes; v128_load needs no alignment.
-        Self(unsafe { v128_load(xs.as_ptr().cast()) })
-    }
-    #[inline(always)]
-    fn store(self, xs: &mut [f32]) {
-        let xs = &mut xs[..Self::LEN];
-        // SAFETY: `xs` has 16 writable bytes; v128_store needs no alignment.
-        unsafe { v128_store(xs.as_mut_ptr().cast(), self.0) }
-    }
-    #[inline(always)]
     unsafe fn load_from(from: *const f32) -> Self {
         // SAFETY: the caller vouches for 16 readable bytes; v128_load needs no alignment.
         Self(unsafe { v128_load(from.cast()) })

@@ -47,18 +47,6 @@ impl Lanes for Vector {
         Self(intrinsic!(splat(x)))
     }
     #[inline(always)]
-    fn load(xs: &[f32]) -> Self {
-        let xs = &xs[..Self::LEN];
-        // SAFETY: `xs` has `LEN` readable floats; the load needs no alignment.
-        Self(unsafe { load(xs.as_ptr()) })
-    }
-    #[inline(always)]
-    fn store(self, xs: &mut [f32]) {
-        let xs = &mut xs[..Self::LEN];
-        // SAFETY: `xs` has `LEN` writable floats; the store needs no alignment.
-        unsafe { store(xs.as_mut_ptr(), self.0) }
-    }
-    #[inline(always)]
     unsafe fn load_from(from: *const f32) -> Self {
         // SAFETY: the caller vouches for `LEN` readable floats; the load needs no alignment.
         Self(unsafe { load(from) })

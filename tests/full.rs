@@ -15,16 +15,7 @@ use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 fn begun(mut lab: Lab, steps: usize) -> Lab {
-    let settings = TrainConfig {
-        steps,
-        batch_size: 3,
-        block_size: 12,
-        learning_rate: 1e-2,
-        warmup_steps: 2,
-        evaluate_every: 4,
-        seed: 11,
-        ..TrainConfig::default()
-    };
+    let settings = TrainConfig { steps, ..settings() };
     lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings).unwrap();
     lab
 }

@@ -17,19 +17,6 @@ use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-fn settings() -> TrainConfig {
-    TrainConfig {
-        steps: 8,
-        batch_size: 3,
-        block_size: 12,
-        learning_rate: 1e-2,
-        warmup_steps: 2,
-        evaluate_every: 4,
-        seed: 11,
-        ..TrainConfig::default()
-    }
-}
-
 fn adapted(config: &LoraConfig) -> (Gpt2, Adapter) {
     let mut model = small_model(2);
     let adapter = replace_linear_with_lora(&mut model, config, &mut Rng::new(3)).unwrap();

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use lora_lab::checkpoint::{Gpt2Config, safetensors};
 use lora_lab::model::{CausalLm, Gpt2, Qkv};
 use lora_lab::rng::Rng;
+use lora_lab::train::TrainConfig;
 use std::collections::{BTreeMap, HashMap};
 
 /// A file of the oracle directory, `None` if it has none of this name.
@@ -97,6 +98,20 @@ pub fn small_text(length: usize, vocabulary: u32, seed: u64) -> Vec<u32> {
         id
     };
     (0..length).map(|_| next()).collect()
+}
+
+/// A run of a few steps over such a text.
+pub fn settings() -> TrainConfig {
+    TrainConfig {
+        steps: 8,
+        batch_size: 3,
+        block_size: 12,
+        learning_rate: 1e-2,
+        warmup_steps: 2,
+        evaluate_every: 4,
+        seed: 11,
+        ..TrainConfig::default()
+    }
 }
 
 /// The logits of one sequence, `(time, vocabulary)`.

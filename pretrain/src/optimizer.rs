@@ -5,7 +5,7 @@ use crate::{Options, Result};
 use candle_core::{Device, Tensor, Var};
 use lora_lab::checkpoint::{TensorFile, safetensors};
 use lora_lab::kernel::sum_of_squares;
-use lora_lab::train::{AdamW, AdamWConfig};
+use lora_lab::train::{AdamW, AdamWConfig, read_values, write_values};
 use std::collections::BTreeMap;
 
 /// The norm that a gradient is clipped to.
@@ -50,19 +50,8 @@ impl Optimizer {
 
     fn values(&self) -> Result<Vec<f32>> {
         let mut all = Vec::new();
-        for var in &self.vars {
-            all.extend(var.flatten_all()?.to_vec1::<f32>()?);
-        }
+        read_values(&self.vars, &mut all)?;
         Ok(all)
-    }
-
-    fn set_values(&self, mut values: &[f32]) -> Result<()> {
-        for var in &self.vars {
-            let (own, rest) = values.split_at(var.elem_count());
-            var.set(&Tensor::from_slice(own, var.shape(), &Device::Cpu)?)?;
-            values = rest;
-        }
-        Ok(())
     }
 
     /// One update; says the gradient's norm.
@@ -92,9 +81,9 @@ impl Optimizer {
     /// Runs `f` while the model has the averaged weights.
     pub fn with_average<R>(&self, f: impl FnOnce() -> Result<R>) -> Result<R> {
         let values = self.values()?;
-        self.set_values(&self.average)?;
+        write_values(&self.vars, &self.average)?;
         let result = f();
-        self.set_values(&values)?;
+        write_values(&self.vars, &values)?;
         result
     }
 
@@ -123,7 +112,7 @@ impl Optimizer {
         let count = self.average.len();
         let mut take =
             |name: &str, count: usize| Ok::<_, lora_lab::Error>(file.take(name, &[count])?.to_vec1::<f32>()?);
-        self.set_values(&take("values", count)?)?;
+        write_values(&self.vars, &take("values", count)?)?;
         self.average = take("average", count)?;
         self.matrices.momentum = take("momentum", self.matrices.momentum.len())?;
         for (i, adamw) in self.others.iter_mut().enumerate() {

@@ -19,6 +19,6 @@ pub mod trainer;
 pub use config::TrainConfig;
 pub use data::TokenData;
 pub use gradients::{GradientSum, Gradients};
-pub use optimizer::{AdamW, AdamWConfig};
+pub use optimizer::{AdamW, AdamWConfig, read_values, write_values};
 pub use schedule::Schedule;
 pub use trainer::{Step, Trainer};

@@ -47,13 +47,38 @@ pub(super) struct Snapshot {
     step: usize,
 }
 
+/// The values of all variables, one after the other, into a buffer that may have been used before.
+///
+/// # Errors
+/// `tensor`, on a defect of ours.
+pub fn read_values(vars: &[Var], all: &mut Vec<f32>) -> Result<()> {
+    all.clear();
+    for var in vars {
+        with_slice(var.as_tensor(), |values| all.extend_from_slice(values))?;
+    }
+    Ok(())
+}
+
+/// Writes values back, in the order of [`read_values`].
+///
+/// # Errors
+/// `tensor`, on a defect of ours.
+pub fn write_values(vars: &[Var], mut values: &[f32]) -> Result<()> {
+    for var in vars {
+        let (own, rest) = values.split_at_checked(var.elem_count()).unwrap_or((values, &[]));
+        var.set(&Tensor::from_slice(own, var.shape(), &Device::Cpu)?)?;
+        values = rest;
+    }
+    Ok(())
+}
+
 /// Decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2), by PyTorch's update rule exactly.
 #[derive(Clone, Debug)]
 pub struct AdamW {
     config: AdamWConfig,
     vars: Vec<Var>,
     /// First and second moments, all variables one after the other.
-    pub(super) moments: [Vec<f32>; 2],
+    moments: [Vec<f32>; 2],
     /// Updates done.
     pub(super) step: usize,
 }
@@ -85,21 +110,13 @@ impl AdamW {
     /// `tensor`, on a defect of ours.
     pub fn values(&self) -> Result<Vec<f32>> {
         let mut all = Vec::with_capacity(self.parameters());
-        self.values_into(&mut all)?;
+        read_values(&self.vars, &mut all)?;
         Ok(all)
-    }
-
-    fn values_into(&self, all: &mut Vec<f32>) -> Result<()> {
-        all.clear();
-        for var in &self.vars {
-            with_slice(var.as_tensor(), |values| all.extend_from_slice(values))?;
-        }
-        Ok(())
     }
 
     /// Copies all that an update changes into buffers that may have been used before.
     pub(super) fn remember(&self, snapshot: &mut Snapshot) -> Result<()> {
-        self.values_into(&mut snapshot.values)?;
+        read_values(&self.vars, &mut snapshot.values)?;
         snapshot.moments.clone_from(&self.moments);
         snapshot.step = self.step;
         Ok(())
@@ -116,13 +133,8 @@ impl AdamW {
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.
-    pub fn set_values(&self, mut values: &[f32]) -> Result<()> {
-        for var in &self.vars {
-            let (own, rest) = values.split_at_checked(var.elem_count()).unwrap_or((values, &[]));
-            var.set(&Tensor::from_slice(own, var.shape(), &Device::Cpu)?)?;
-            values = rest;
-        }
-        Ok(())
+    pub fn set_values(&self, values: &[f32]) -> Result<()> {
+        write_values(&self.vars, values)
     }
 
     /// First and second moments, in the order of [`Self::values`], and the updates done.

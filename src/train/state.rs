@@ -46,7 +46,7 @@ impl Trainer {
             context,
         };
         let header = serde_json::to_string(&header).map_err(|e| Error::format(WHAT, e))?;
-        let [m, v] = &self.optimizer.moments;
+        let ([m, v], _) = self.optimizer.state();
         let flat = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
         // A token id is below 2²⁴, so an f32 holds it exactly.
         let ids: Vec<f32> = self.data.ids().iter().map(|&id| id as f32).collect();
@@ -108,8 +108,7 @@ impl SavedRun {
         config.check()?;
         let data = TokenData::split(ids, held_out_from, config.block_size, model.vocabulary())?;
         let mut trainer = Trainer::with_data(vars, data, config, model)?;
-        trainer.optimizer.moments = [m, v];
-        trainer.optimizer.step = step;
+        trainer.optimizer.set_state([m, v], step)?;
         Ok((trainer, values))
     }
 }

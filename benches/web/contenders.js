@@ -1,6 +1,7 @@
 // Whoever trains the model here: loaded with the same weights and the same adapter, and asked for one step after the other.
 // Runs in the page; each contender computes in workers of its own.
 import { ALPHA, BATCH, BLOCK, LEARNING_RATE, RANK, SEED, TRAINING, configOf, randomTokens, randomWeights, writeSafetensors } from "./model.js";
+import { timed } from "./measure.js";
 import { connect } from "./workers/rpc.js";
 
 /** @typedef {import("./model.js").Size} Size */
@@ -71,6 +72,13 @@ export async function ours({ files, ids, batch, block }, { workers = 1, fast = f
   };
 }
 
+/** LoraLab as it comes, one worker and simd128: what everybody else is compared with. @param {Material} material @param {Shape} [shape] */
+export async function baseline(material, shape) {
+  const base = await ours(material, {}, shape);
+  if (!base) throw new Error("LoraLab.load() gives neither simd128 nor one worker when asked for them");
+  return base;
+}
+
 /** candle-nn's own layers and optimizer. @param {Material} material @param {Uint8Array} adapter @returns {Promise<Contender>} */
 export async function plain({ files, batch }, adapter) {
   const worker = await engine("simd128");
@@ -101,6 +109,23 @@ export async function peer(name, { size, weights, batch, block }, adapter) {
     close: () => worker.close(),
   };
 }
+
+/** @typedef {{ name: string, contender: Contender, losses: number[], run: () => Promise<number> }} Trained */
+
+/** Who is timed step after step, with the losses so far; what a step trains on is made before its time begins. @param {Material} material @param {Contender} contender @returns {Trained} */
+export function turnOf(material, contender) {
+  const losses = /** @type {number[]} */ ([]);
+  return {
+    name: contender.name, contender, losses,
+    async run() {
+      const windows = await material.windows(losses.length);
+      return timed(async () => losses.push(await contender.step(windows)));
+    },
+  };
+}
+
+/** Steps whose losses are compared: from the second on the adapter has moved, so that its gradient and the optimizer are compared too. */
+export const COMPARED = 3;
 
 /** Every contender's losses are the first one's. @param {{ name: string, losses: number[] }[]} all @param {number} steps how many of them */
 export function compareLosses([first, ...others], steps) {

@@ -1,6 +1,6 @@
 // How the cost of a step grows with width, time, rank, batch and the number of adapted layers: one of them varies, the others are config S's.
 import { BATCH, BLOCK, CONFIGS, RANK, usefulFlops } from "../model.js";
-import { material, ours } from "../contenders.js";
+import { baseline, material } from "../contenders.js";
 import { interleaved, median, ratio, round, timed } from "../measure.js";
 import { probing } from "./steps.js";
 
@@ -52,7 +52,6 @@ async function prepared(axis, value, batch) {
   const [time, rank, adapted] = [set("time", BLOCK), set("rank", RANK), set("layers", size.layers)];
   const shared = await material(size, { batch: set("batch", batch), block: time });
   const top = Array.from({ length: value }, (_, i) => size.layers - 1 - i);
-  const contender = await ours(shared, {}, { rank, layers: axis === "layers" ? top : undefined });
-  if (!contender) throw new Error("LoraLab.load() gives neither simd128 nor one worker when asked for them");
+  const contender = await baseline(shared, { rank, layers: axis === "layers" ? top : undefined });
   return { value, flops: usefulFlops(size, { batch: shared.batch, time, rank, adapted }), contender, shared };
 }

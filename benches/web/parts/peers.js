@@ -1,11 +1,9 @@
 // Other libraries with the same model, the same adapter and the same tokens, in the same browser. Nobody is timed whose first loss is another.
 import { CONFIGS } from "../model.js";
-import { compareLosses, material, ours, peer } from "../contenders.js";
-import { interleaved, median, ratio, round, timed } from "../measure.js";
+import { COMPARED, baseline, compareLosses, material, peer, turnOf } from "../contenders.js";
+import { interleaved, median, ratio, round } from "../measure.js";
 import { probing } from "./steps.js";
 
-/** Steps whose losses are compared; see steps.js. */
-const COMPARED = 3;
 const LIBRARIES = { jax: "jax-js", tfjs: "TensorFlow.js" };
 
 /** @param {import("./steps.js").Settings} settings */
@@ -23,42 +21,28 @@ async function config(name, { warm, rounds, say }) {
   const { size, flopsPerToken } = CONFIGS[name];
   const shared = await material(size);
   const tokens = shared.batch * shared.block;
-  const base = await ours(shared, {});
-  if (!base) throw new Error("LoraLab.load() gives neither simd128 nor one worker when asked for them");
-  /** @typedef {{ contender: import("../contenders.js").Contender, losses: number[], run: () => Promise<number> }} Turn */
-  /** @param {import("../contenders.js").Contender} contender @returns {Turn} */
-  const turnOf = (contender) => {
-    const losses = /** @type {number[]} */ ([]);
-    return {
-      contender, losses,
-      async run() {
-        const windows = await shared.windows(losses.length);
-        return timed(async () => losses.push(await contender.step(windows)));
-      },
-    };
-  };
-  const named = (/** @type {Turn} */ { contender, losses }) => ({ name: contender.name, losses });
-  const turns = [turnOf(base)];
+  const base = await baseline(shared);
+  const turns = [turnOf(shared, base)];
   await turns[0].run();
   /** Who is not timed, and why. @type {{ name: string, reason: string }[]} */
   const unable = [];
   for (const library of /** @type {const} */ (["jax", "tfjs"])) {
-    /** @type {Turn | undefined} */
+    /** @type {import("../contenders.js").Trained | undefined} */
     let turn;
     try {
-      turn = turnOf(await peer(library, shared, base.adapter));
+      turn = turnOf(shared, await peer(library, shared, base.adapter));
       await turn.run();
-      compareLosses([named(turns[0]), named(turn)], 1);
+      compareLosses([turns[0], turn], 1);
       turns.push(turn);
     } catch (error) {
       turn?.contender.close();
-      unable.push({ name: turn?.contender.name ?? LIBRARIES[library], reason: String(/** @type {any} */ (error)?.message ?? error).split("\n")[0] });
+      unable.push({ name: turn?.name ?? LIBRARIES[library], reason: String(/** @type {any} */ (error)?.message ?? error).split("\n")[0] });
       say(`${name}: ${unable[unable.length - 1].name} is left out: ${unable[unable.length - 1].reason}`);
     }
   }
   const { peaks, turns: probes, close } = await probing();
-  const samples = await interleaved([...turns.map(({ contender, run }) => ({ name: contender.name, run })), ...probes], { warm, rounds }, (line) => say(`${name}: ${line}`));
-  compareLosses(turns.map(named), COMPARED);
+  const samples = await interleaved([...turns, ...probes], { warm, rounds }, (line) => say(`${name}: ${line}`));
+  compareLosses(turns, COMPARED);
   const peakSamples = samples[turns.length + peaks.findIndex(({ lanes }) => lanes === "simd128")];
   const contenders = await Promise.all(turns.map(async ({ contender: { name, about, memory }, losses }, i) => ({
     name, ...about, milliseconds: round(median(samples[i])), tokensPerSecond: round((tokens / median(samples[i])) * 1000),

@@ -1,12 +1,9 @@
 // The training step for the two configurations: plain candle and ours, by lanes and workers, beside the peak of the same rounds.
 import { CONFIGS, startsOf } from "../model.js";
-import { compareLosses, engine, material, ours, plain } from "../contenders.js";
-import { interleaved, median, ratio, round, timed } from "../measure.js";
+import { COMPARED, baseline, compareLosses, engine, material, ours, plain, turnOf } from "../contenders.js";
+import { interleaved, median, ratio, round } from "../measure.js";
 
 /** @typedef {{ quick: boolean, warm: number, rounds: number, say: (line: string) => void }} Settings */
-
-/** Steps whose losses are compared: from the second on the adapter has moved, so that its gradient and the optimizer are compared too. */
-const COMPARED = 3;
 
 /** @param {Settings} settings */
 export default async function steps({ quick, warm, rounds, say }) {
@@ -23,26 +20,18 @@ async function config(name, { warm, rounds, say }) {
   const { size, flopsPerToken } = CONFIGS[name];
   const shared = await material(size);
   const tokens = shared.batch * shared.block;
-  const base = await ours(shared, {});
-  if (!base) throw new Error("LoraLab.load() gives neither simd128 nor one worker when asked for them");
+  const base = await baseline(shared);
   const others = await Promise.all([
     plain(shared, base.adapter), ours(shared, { fast: true }), ours(shared, { workers: 2 }), ours(shared, { workers: 2, fast: true }),
   ]);
   const contenders = [base, ...others.filter((contender) => contender !== undefined)];
-  const losses = contenders.map(({ name }) => ({ name, losses: /** @type {number[]} */ ([]) }));
-  const turns = contenders.map(({ name, step }, i) => ({
-    name,
-    async run() {
-      const windows = await shared.windows(losses[i].losses.length);
-      return timed(async () => losses[i].losses.push(await step(windows)));
-    },
-  }));
+  const turns = contenders.map((contender) => turnOf(shared, contender));
   const { peaks, turns: probes, close } = await probing();
   // Step 0 on its own: nobody is timed who does not train the same model.
   for (const turn of turns) await turn.run();
-  compareLosses(losses, 1);
+  compareLosses(turns, 1);
   const samples = await interleaved([...turns, ...probes], { warm, rounds }, (line) => say(`${name}: ${line}`));
-  compareLosses(losses, COMPARED);
+  compareLosses(turns, COMPARED);
   const peakSamples = Object.fromEntries(peaks.map(({ lanes }, i) => [lanes, samples[turns.length + i]]));
   const results = await Promise.all(contenders.map(async ({ name, about, memory }, i) => {
     const times = samples[i];
@@ -51,7 +40,7 @@ async function config(name, { warm, rounds, say }) {
     return {
       name, ...about, milliseconds: round(median(times)), tokensPerSecond: round((tokens / median(times)) * 1000), gflops: round(median(rates)),
       share: round(ratio(rates, peakSamples[lanes])), againstPlain: round(ratio(samples[1], times)), memory: await memory(),
-      firstLoss: losses[i].losses[0], samples: times.map((time) => round(time)),
+      firstLoss: turns[i].losses[0], samples: times.map((time) => round(time)),
     };
   }));
   for (const lanes of ["simd128", "relaxed-simd"]) {

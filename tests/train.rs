@@ -136,6 +136,40 @@ fn nothing_below_the_lowest_adapted_layer_is_part_of_the_backward_pass() {
 }
 
 #[test]
+fn tokens_that_come_again_begin_at_the_lowest_block_that_trains() {
+    let ids = |first: u32| Tensor::new(&[[first, 2, 3]], &Device::Cpu).unwrap();
+    let blocks = small_config().n_layer;
+    for lowest in 0..blocks {
+        let layers = Some((lowest..blocks).collect());
+        let (model, adapter) = adapted(&LoraConfig { layers_to_transform: layers, ..LoraConfig::default() });
+        let mut frozen = None;
+        let mut again = |first: u32| {
+            let mut pass = Pass { frozen: Some(&mut frozen), ..Pass::default() };
+            numbers(&model.hidden(&ids(first), &mut pass).unwrap())
+        };
+        let plain = |first: u32| numbers(&model.hidden(&ids(first), &mut Pass::default()).unwrap());
+        assert_eq!(again(1), plain(1));
+        // What has trained since is seen.
+        stir(&adapter);
+        assert_eq!(again(1), plain(1));
+        // Other tokens, which the promise excludes, show that those below were not asked.
+        assert_eq!(again(4), plain(if lowest > 0 { 1 } else { 4 }), "lowest adapted block {lowest}");
+    }
+}
+
+#[test]
+fn a_held_out_loss_is_the_same_whether_the_blocks_below_were_computed_before_or_not() {
+    let top = LoraConfig { layers_to_transform: Some(vec![small_config().n_layer - 1]), ..LoraConfig::default() };
+    let (model, adapter) = adapted(&top);
+    let mut trainer = trainer(&model, &adapter, TrainConfig { held_out: 0.2, evaluate_every: 1, ..settings() });
+    for _ in 0..4 {
+        let step = trainer.step(&model).unwrap();
+        assert_eq!(step.held_out_loss, trainer.evaluate(&model).unwrap());
+        assert!(step.held_out_loss.is_some());
+    }
+}
+
+#[test]
 fn a_base_weight_has_no_gradient_at_all() {
     let (model, _adapter) = adapted(&LoraConfig::default());
     let ids = Tensor::new(&[[1u32, 2, 3]], &Device::Cpu).unwrap();

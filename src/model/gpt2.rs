@@ -4,7 +4,7 @@ use super::CausalLm;
 use super::source::{FromFile, FromRng, Shapes, Source};
 use crate::checkpoint::{Gpt2Config, TensorFile};
 use crate::error::{Error, Result};
-use crate::nn::{AnyLinear, Child, LayerCache, LayerNorm, Linear, NamedChildren, Pass};
+use crate::nn::{AnyLinear, Child, FrozenState, LayerCache, LayerNorm, Linear, NamedChildren, Pass};
 use crate::ops::activation::gelu;
 use crate::ops::attention::{attention, attention_cached};
 use crate::ops::linear::{Dropout, Orientation, dropout};
@@ -190,7 +190,7 @@ impl Gpt2 {
     /// # Errors
     /// See [`CausalLm::forward`].
     pub fn hidden(&self, ids: &Tensor, pass: &mut Pass) -> Result<Tensor> {
-        Ok(self.hidden_states(ids, pass)?.pop().unwrap_or_else(|| ids.clone()))
+        self.through_blocks(ids, pass, |_| ())
     }
 
     /// All hidden states as Hugging Face numbers them: the embeddings, then each block's output,
@@ -199,25 +199,48 @@ impl Gpt2 {
     /// # Errors
     /// See [`CausalLm::forward`].
     pub fn hidden_states(&self, ids: &Tensor, pass: &mut Pass) -> Result<Vec<Tensor>> {
+        let mut states = Vec::new();
+        let last = self.through_blocks(ids, pass, |entering| states.push(entering.clone()))?;
+        states.push(last);
+        Ok(states)
+    }
+
+    /// The last hidden state, after the final norm; `entering` sees what goes into each block.
+    fn through_blocks(&self, ids: &Tensor, pass: &mut Pass, mut entering: impl FnMut(&Tensor)) -> Result<Tensor> {
+        let kept = pass.frozen.as_ref().and_then(|frozen| (**frozen).clone());
+        let (first, mut x) = match kept {
+            Some(FrozenState { block, hidden }) => (block, hidden),
+            None => (0, self.embed(ids, pass)?),
+        };
+        let Transformer { h, ln_f, .. } = &self.transformer;
+        for (i, block) in h.iter().enumerate().skip(first) {
+            entering(&x);
+            let y = block.forward(&x, i, pass)?;
+            let lowest_that_trains = y.track_op() && !x.track_op();
+            if let Some(frozen) = &mut pass.frozen
+                && lowest_that_trains
+                && i > first
+            {
+                **frozen = Some(FrozenState { block: i, hidden: x });
+            }
+            x = y;
+        }
+        if let Some(cache) = &mut pass.cache {
+            cache.advance(ids.dim(1)?);
+        }
+        ln_f.forward(&x)
+    }
+
+    /// What enters the first block.
+    fn embed(&self, ids: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (_batch, time) = ids.dims2()?;
         let past = pass.cache.as_ref().map_or(0, |cache| cache.len());
         if past + time > self.config.n_positions {
             return Err(Error::TooLong { got: past + time, context: self.config.n_positions });
         }
-        let Transformer { wte, wpe, h, ln_f } = &self.transformer;
+        let Transformer { wte, wpe, .. } = &self.transformer;
         let x = wte.forward(ids)?.broadcast_add(&wpe.i(past..past + time)?)?;
-        let mut states = vec![drop_some(&x, pass, 0)?];
-        for (i, block) in h.iter().enumerate() {
-            let x = block.forward(&states[i], i, pass)?;
-            states.push(x);
-        }
-        if let Some(cache) = &mut pass.cache {
-            cache.advance(time);
-        }
-        if let Some(last) = states.last_mut() {
-            *last = ln_f.forward(last)?;
-        }
-        Ok(states)
+        drop_some(&x, pass, 0)
     }
 }
 

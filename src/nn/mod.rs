@@ -4,7 +4,7 @@
 //! - [`linear`] – a linear layer, frozen or trainable
 //! - [`lora`] – `LoraLayer` and `LinearWithLora`, the textbook's two classes
 //! - [`norm`] – layer norm
-//! - [`pass`] – what a forward pass is told: the cache, the dropout
+//! - [`pass`] – what a forward pass is told: the cache, the dropout, where it may begin
 
 pub mod linear;
 pub mod lora;
@@ -16,4 +16,4 @@ pub use linear::Linear;
 pub use lora::{LinearWithLora, LoraLayer};
 pub use module::{AnyLinear, Child, NamedChildren};
 pub use norm::LayerNorm;
-pub use pass::{KvCache, LayerCache, Pass};
+pub use pass::{FrozenState, KvCache, LayerCache, Pass};

@@ -1,5 +1,7 @@
 //! What one forward pass is told besides its input.
 
+use candle_core::Tensor;
+
 /// Keys and values of one block's earlier positions, each `(past, width)`.
 #[derive(Clone, Debug, Default)]
 pub struct LayerCache {
@@ -50,6 +52,16 @@ impl KvCache {
     }
 }
 
+/// What enters the lowest block that trains. Of tokens that come again and again it stays the same, and with it all that is computed
+/// below.
+#[derive(Clone, Debug)]
+pub struct FrozenState {
+    /// The block, counted from 0.
+    pub(crate) block: usize,
+    /// `(batch, time, width)`
+    pub(crate) hidden: Tensor,
+}
+
 /// The circumstances of one forward pass. `Pass::default()` is plain inference.
 #[derive(Debug, Default)]
 pub struct Pass<'a> {
@@ -59,4 +71,7 @@ pub struct Pass<'a> {
     pub dropout_key: Option<u64>,
     /// Dropout on embeddings and on what a block adds, for full training; LoRA's own is the adapter's.
     pub model_dropout: f32,
+    /// For tokens that come again: the first pass leaves here what enters the lowest block that trains, if that is not the first one; later ones
+    /// of the same tokens through the same model begin there.
+    pub frozen: Option<&'a mut Option<FrozenState>>,
 }

@@ -11,13 +11,14 @@ use super::optimizer::{AdamW, Snapshot};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::CausalLm;
-use crate::nn::Pass;
+use crate::nn::{FrozenState, Pass};
 use crate::ops::loss::cross_entropy;
 use crate::ops::with_slice;
 use crate::rng::Rng;
 use candle_core::{Device, Tensor, Var};
 use serde::Serialize;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// What one optimizer step did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -48,6 +49,9 @@ pub struct Trainer {
     pub(super) optimizer: AdamW,
     /// The last state that gave a finite loss, while the next one has not proved itself. Its buffers are used again in each step.
     proven: Option<Snapshot>,
+    /// One for each held-out window, the only tokens that surely come again: with adapters in the top blocks alone, those below
+    /// are computed for them once.
+    frozen: Mutex<Vec<Option<FrozenState>>>,
 }
 
 impl Trainer {
@@ -71,7 +75,7 @@ impl Trainer {
             return Err(Error::TooLong { got: config.block_size, context: model.context() });
         }
         let optimizer = AdamW::new(vars, config.optimizer())?;
-        Ok(Self { config, data, optimizer, proven: None })
+        Ok(Self { config, data, optimizer, proven: None, frozen: Mutex::default() })
     }
 
     /// The settings.
@@ -208,8 +212,11 @@ impl Trainer {
 
     /// The step with its held-out loss, where one is due.
     fn evaluated(&self, model: &dyn CausalLm, step: Step) -> Result<Step> {
-        let held_out_loss = if self.is_evaluated(step.step) { self.evaluate(model)? } else { None };
-        Ok(Step { held_out_loss, ..step })
+        if !self.is_evaluated(step.step) {
+            return Ok(step);
+        }
+        let losses = self.held_out_losses(model, 0..self.held_out_windows().len())?;
+        Ok(Step { held_out_loss: (!losses.is_empty()).then(|| losses.iter().sum()), ..step })
     }
 
     /// Whether a held-out loss is due after step `step`, counted from 1.
@@ -268,16 +275,22 @@ impl Trainer {
         self.data.held_out_windows(self.config.block_size, self.config.evaluation_windows)
     }
 
-    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give [`Self::evaluate`].
+    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give [`Self::evaluate`]. Unlike there, the
+    /// model has to be the same each time, but for what trains: blocks that have no part in that are computed once.
     ///
     /// # Errors
     /// See [`mean_loss`]; `config` for a window that there is not.
     pub fn held_out_losses(&self, model: &dyn CausalLm, windows: Range<usize>) -> Result<Vec<f64>> {
         let all = self.held_out_windows();
-        let some = all.get(windows.clone());
-        let some =
-            some.ok_or_else(|| Error::config("windows", format!("0 to {}", all.len()), format!("{windows:?}")))?;
-        some.iter().map(|window| window_loss(model, window, targets(&all))).collect()
+        let Some(some) = all.get(windows.clone()) else {
+            return Err(Error::config("windows", format!("0 to {}", all.len()), format!("{windows:?}")));
+        };
+        let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        frozen.resize(all.len(), None);
+        let loss = |(window, frozen): (&&[u32], &mut _)| {
+            window_loss(model, window, targets(&all), &mut Pass { frozen: Some(frozen), ..Pass::default() })
+        };
+        some.iter().zip(&mut frozen[windows]).map(loss).collect()
     }
 }
 
@@ -314,7 +327,7 @@ pub fn mean_loss(model: &dyn CausalLm, windows: &[&[u32]]) -> Result<Option<f64>
     let tokens = targets(windows);
     let mut sum = 0.;
     for window in windows {
-        sum += window_loss(model, window, tokens)?;
+        sum += window_loss(model, window, tokens, &mut Pass::default())?;
     }
     Ok((tokens > 0).then_some(sum))
 }
@@ -324,8 +337,8 @@ fn targets(windows: &[&[u32]]) -> usize {
 }
 
 /// What a window adds to a mean over `tokens` targets.
-fn window_loss(model: &dyn CausalLm, window: &[u32], tokens: usize) -> Result<f64> {
-    Ok(f64::from(sequence_loss(model, window, tokens, &mut Pass::default())?.to_scalar::<f32>()?))
+fn window_loss(model: &dyn CausalLm, window: &[u32], tokens: usize, pass: &mut Pass) -> Result<f64> {
+    Ok(f64::from(sequence_loss(model, window, tokens, pass)?.to_scalar::<f32>()?))
 }
 
 /// The summed next-token loss of a window divided by `tokens`, a scalar.

@@ -210,9 +210,9 @@ impl Lab {
         if !self.enabled {
             return Err(Error::Order { what: "merging", needs: "switching the adapter on" });
         }
-        let digest = self.base_digest()?;
+        self.origin()?;
         lora::merge(&mut self.model)?;
-        (self.merged, self.unmerged_digest, self.generation) = (true, Some(digest), None);
+        (self.merged, self.generation) = (true, None);
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl Lab {
             return Err(Error::Order { what: "unmerging", needs: "merging" });
         }
         lora::unmerge(&mut self.model)?;
-        (self.merged, self.unmerged_digest, self.generation) = (false, None, None);
+        (self.merged, self.generation) = (false, None);
         Ok(())
     }
 

@@ -11,8 +11,6 @@ use candle_core::Var;
 pub(super) struct Full {
     /// All weights.
     pub vars: Vec<Var>,
-    /// The digest of the base as it was loaded: the present one changes with every step.
-    pub start: String,
 }
 
 impl Lab {
@@ -29,8 +27,8 @@ impl Lab {
         let tokenizer = Self::tokenizer(&config, tokenizer)?;
         let (model, named) = Gpt2::load_trainable(config, weights)?;
         let mut lab = Self::with_model(model, tokenizer, qkv);
-        let vars = named.into_iter().map(|(_, var)| var).collect();
-        lab.full = Some(Full { vars, start: lab.base_digest()? });
+        lab.full = Some(Full { vars: named.into_iter().map(|(_, var)| var).collect() });
+        lab.origin()?;
         Ok(lab)
     }
 

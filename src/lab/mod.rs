@@ -33,6 +33,7 @@ use full::Full;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use writing::Generation;
 
 /// Text, or tokens for a model without a tokenizer.
@@ -90,8 +91,8 @@ pub struct Lab {
     parameters: usize,
     /// Each adapter's values when it was attached or imported.
     starts: BTreeMap<String, Vec<Tensor>>,
-    /// The base's digest from before merging, while something is merged.
-    unmerged_digest: Option<String>,
+    /// See [`Self::origin`].
+    origin: OnceLock<String>,
 }
 
 impl Lab {
@@ -119,7 +120,7 @@ impl Lab {
             qkv,
             parameters: model.parameters(),
             starts: BTreeMap::new(),
-            unmerged_digest: None,
+            origin: OnceLock::new(),
             model,
             tokenizer,
             adapters: BTreeMap::new(),
@@ -216,6 +217,16 @@ impl Lab {
         }
         sha.update([u8::from(!self.model.packed_equal_weights()?)]);
         Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The digest of the base as it was loaded, which a saved run has to find again. Taken once, before anything is merged or trained in full: to hash all
+    /// weights takes a fifth of a training step, and a run is saved every few seconds.
+    fn origin(&self) -> Result<&str> {
+        if let Some(digest) = self.origin.get() {
+            return Ok(digest);
+        }
+        let digest = self.base_digest()?;
+        Ok(self.origin.get_or_init(|| digest))
     }
 
     /// The model, for tests and tools.

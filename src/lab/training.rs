@@ -203,10 +203,11 @@ impl Lab {
     /// `order` without a run.
     pub fn save_state(&self) -> Result<Vec<u8>> {
         let trainer = self.trainer.as_ref().ok_or_else(|| no_run("saving the state"))?;
+        let base = self.origin()?.to_owned();
         let context = match &self.full {
-            Some(full) => Context { base: full.start.clone(), adapter: String::new(), lora: None },
+            Some(_) => Context { base, adapter: String::new(), lora: None },
             None => Context {
-                base: self.unmerged_digest.clone().map_or_else(|| self.base_digest(), Ok)?,
+                base,
                 adapter: self.active.clone().unwrap_or_default(),
                 lora: Some(self.active_adapter("saving the state")?.config().clone()),
             },
@@ -223,9 +224,9 @@ impl Lab {
         let saved = SavedRun::read(bytes)?;
         let context: Context =
             serde_json::from_value(saved.context().clone()).map_err(|e| Error::format("the saved state", e))?;
-        let expected = self.full.as_ref().map_or_else(|| self.base_digest(), |full| Ok(full.start.clone()))?;
+        let expected = self.origin()?;
         if context.base != expected {
-            return Err(Error::OtherBase { what: "the saved state", expected, got: context.base });
+            return Err(Error::OtherBase { what: "the saved state", expected: expected.to_owned(), got: context.base });
         }
         let trainer = match (context.lora, &self.full) {
             (Some(lora), None) => self.resume_adapter(saved, &context.adapter, &lora)?,

@@ -71,7 +71,7 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
                 let seen = first + rows;
                 let stride = seen.next_multiple_of(V::LEN);
                 let left = Left { data: &q[first * 3 * width..], stride: 3 * width };
-                let right = Right::packed::<V>(&keys_transposed, head_dim);
+                let right = Right::packed(&keys_transposed, head_dim);
                 let output = Output { data: &mut scores, stride };
                 multiply::<V, false>(&[Term { left, right, k: head_dim }], output, [rows, seen], scale, Start::Zero);
                 let y = &mut y[(b * time + first) * width + head * head_dim..];
@@ -85,7 +85,7 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
                     log_sum_exp[(b * heads + head) * time + first + i] = max + sums[i].ln();
                 }
                 let left = Left { data: &scores, stride };
-                let right = Right::packed::<V>(&values, time);
+                let right = Right::packed(&values, time);
                 let output = Output { data: &mut *y, stride: width };
                 multiply::<V, false>(&[Term { left, right, k: seen }], output, [rows, head_dim], 1., Start::Zero);
                 // Divided by the sums at the end: y's rows are shorter than the scores'.
@@ -139,11 +139,11 @@ fn backward<V: Lanes>(
                 let at = (b * time + first) * width + head * head_dim;
                 let (y, dy) = (&y[at..], &dy[at..]);
 
-                let right = Right::packed::<V>(&keys_transposed, head_dim);
+                let right = Right::packed(&keys_transposed, head_dim);
                 let output = Output { data: &mut p, stride };
                 let left = Left { data: q, stride: 3 * width };
                 multiply::<V, false>(&[Term { left, right, k: head_dim }], output, [rows, seen], scale, Start::Zero);
-                let right = Right::packed::<V>(&values_transposed, head_dim);
+                let right = Right::packed(&values_transposed, head_dim);
                 let output = Output { data: &mut ds, stride };
                 let left = Left { data: dy, stride: width };
                 multiply::<V, false>(&[Term { left, right, k: head_dim }], output, [rows, seen], 1., Start::Zero);
@@ -162,7 +162,7 @@ fn backward<V: Lanes>(
                 }
 
                 let (ds, p) = (Left { data: &ds, stride }, Left { data: &p, stride });
-                let right = Right::packed::<V>(&keys, time);
+                let right = Right::packed(&keys, time);
                 let output = Output { data: &mut dqkv[start + first * 3 * width..], stride: 3 * width };
                 multiply::<V, false>(&[Term { left: ds, right, k: seen }], output, [rows, head_dim], 1., Start::Zero);
                 // The rows of this block's own keys are met here for the first time: they are overwritten, the earlier ones added to.

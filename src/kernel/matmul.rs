@@ -3,7 +3,7 @@
 //! All of them run one register tile, see [`tile`]: `rows × (COLUMNS·LEN)` sums that stay in registers while the inner dimension goes by
 //! (Goto and van de Geijn, 2008). The right operand lies in panels of a tile's width; the left one is read where it is.
 //!
-//! The inner dimension is cut at multiples of [`tile::DEPTH`] for every product, so that the order of summation depends on
+//! The inner dimension is cut into blocks of [`tile::depth`] rows for every product, so that the order of summation depends on
 //! nothing but that dimension: not on the number of rows, nor on the path taken.
 
 mod pack;
@@ -14,9 +14,9 @@ pub(super) use tile::{Left, Output, Right, Start, Term, multiply, multiply_trans
 
 use super::lanes::Widest;
 use pack::pack;
-use tile::width;
+use tile::{depth, width};
 
-/// The right operand of a product, `(k, n)`, packed once: panels of a tile's width, each `(k, width)`, the last one padded with zeros.
+/// The right operand of a product, `(k, n)`, packed once: panels of a tile's width, the last one padded with zeros, by [`tile::depth`] rows.
 #[derive(Clone, Debug)]
 pub struct Packed {
     panels: Vec<f32>,
@@ -45,7 +45,10 @@ impl Packed {
     pub fn get(&self, k: usize, n: usize) -> f32 {
         const WIDTH: usize = width::<Widest>();
         debug_assert!(k < self.k && n < self.n);
-        self.panels[(n / WIDTH * self.k + k) * WIDTH + n % WIDTH]
+        let first = k - k % depth(self.k);
+        let rows = depth(self.k).min(self.k - first);
+        let block = &self.panels[first * self.n.next_multiple_of(WIDTH)..];
+        block[(n / WIDTH * rows + k - first) * WIDTH + n % WIDTH]
     }
 }
 
@@ -69,7 +72,7 @@ fn packed_sum<const TERMS: usize>(products: [(&[f32], &Packed); TERMS], bias: Op
     debug_assert!(products.iter().all(|(x, w)| w.n == n && x.len() == m * w.k));
     let terms = products.map(|(x, w)| Term {
         left: Left { data: x, stride: w.k },
-        right: Right::packed::<Widest>(&w.panels, w.k),
+        right: Right::packed(&w.panels, w.k),
         k: w.k,
     });
     let start = bias.map_or(Start::Zero, Start::Bias);
@@ -81,7 +84,7 @@ fn packed_sum<const TERMS: usize>(products: [(&[f32], &Packed); TERMS], bias: Op
 pub fn matmul_nn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usize, scale: f32, accumulate: bool) {
     debug_assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
     let panels = pack::<Widest>(b, n, 1, k, n);
-    let right = Right::packed::<Widest>(&panels, k);
+    let right = Right::packed(&panels, k);
     let output = Output { data: c, stride: n };
     let term = Term { left: Left { data: a, stride: k }, right, k };
     multiply::<Widest, false>(&[term], output, [m, n], scale, Start::of(accumulate));
@@ -100,7 +103,7 @@ pub fn matmul_tn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
 pub fn matmul_nt(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usize, scale: f32, accumulate: bool) {
     debug_assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
     let panels = pack::<Widest>(b, 1, k, k, n);
-    let right = Right::packed::<Widest>(&panels, k);
+    let right = Right::packed(&panels, k);
     let output = Output { data: c, stride: n };
     let term = Term { left: Left { data: a, stride: k }, right, k };
     multiply::<Widest, false>(&[term], output, [m, n], scale, Start::of(accumulate));

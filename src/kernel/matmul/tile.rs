@@ -18,12 +18,19 @@ const ROWS: usize = if cfg!(target_feature = "avx512f") {
 const COLUMNS: usize = 2;
 /// A panel of this many rows stays in the first-level cache.
 pub const DEPTH: usize = 512;
+/// Floats of a line of the caches.
+const LINE: usize = 16;
 /// Rows of the left operand that stay in the second-level cache while all panels go by.
 pub const ROW_BLOCK: usize = 128;
 
 /// The width of a panel.
 pub const fn width<V: Lanes>() -> usize {
     COLUMNS * V::LEN
+}
+
+/// Rows of the blocks that an inner dimension of `k` is cut into: as few as can be, and as equal.
+pub const fn depth(k: usize) -> usize {
+    if k == 0 { 1 } else { k.div_ceil(k.div_ceil(DEPTH)) }
 }
 
 /// The left operand where it lies: element `(i, p)` is `data[i·stride + p]`, or `data[p·stride + i]` if it is taken transposed.
@@ -33,22 +40,38 @@ pub struct Left<'a> {
     pub stride: usize,
 }
 
-/// The right operand: the panel of columns `j..j + width` has its row `p` at `data[j/width·panel_stride + p·row_stride]`.
+/// The right operand, packed or as it lies. Packed, it is [`depth`] rows of all panels, then the next rows of all panels: the order in which they are read.
 #[derive(Clone, Copy)]
 pub struct Right<'a> {
     data: &'a [f32],
-    panel_stride: usize,
-    row_stride: usize,
+    rows: usize,
+    /// [`depth`] of the rows, for its divisions not to be done at each tile.
+    depth: usize,
+    /// Floats from one row of the whole matrix to the next; packed, a row's share of a block.
+    stride: usize,
 }
 
 impl<'a> Right<'a> {
-    /// Packed panels of `k` rows.
-    pub fn packed<V: Lanes>(data: &'a [f32], k: usize) -> Self {
-        Self { data, panel_stride: k * width::<V>(), row_stride: width::<V>() }
+    /// Packed panels of `rows` rows.
+    pub fn packed(data: &'a [f32], rows: usize) -> Self {
+        Self { data, rows, depth: depth(rows), stride: data.len().checked_div(rows).unwrap_or(0) }
     }
-    /// A matrix as it lies, its rows `row_stride` apart; its columns must fill the panels.
-    pub fn in_place<V: Lanes>(data: &'a [f32], row_stride: usize) -> Self {
-        Self { data, panel_stride: width::<V>(), row_stride }
+    /// A matrix of `rows` rows as it lies, `stride` apart; its columns must fill the panels.
+    pub fn in_place(data: &'a [f32], rows: usize, stride: usize) -> Self {
+        Self { data, rows, depth: depth(rows), stride }
+    }
+    /// From one row of a panel to the next.
+    #[inline(always)]
+    fn row_stride<V: Lanes, const IN_PLACE: bool>(&self) -> usize {
+        if IN_PLACE { self.stride } else { width::<V>() }
+    }
+    /// From one panel to the next, in the block that begins with row `p`.
+    fn panel_stride<V: Lanes, const IN_PLACE: bool>(&self, p: usize) -> usize {
+        width::<V>() * if IN_PLACE { 1 } else { self.depth.min(self.rows - p) }
+    }
+    /// Where the rows of the panel that column `j` begins are, in the block that begins with row `p`.
+    fn start<V: Lanes, const IN_PLACE: bool>(&self, j: usize, p: usize) -> usize {
+        p * self.stride + j / width::<V>() * self.panel_stride::<V, IN_PLACE>(p)
     }
 }
 
@@ -60,29 +83,50 @@ pub struct Term<'a> {
     pub k: usize,
 }
 
-impl Term<'_> {
+/// Rows `p..p + depth` of a term's inner dimension: a block of it, or the beginning of one.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    term: Term<'a>,
+    p: usize,
+    depth: usize,
+}
+
+impl<'a> Term<'a> {
+    /// Its inner dimension in blocks; an empty one is one block of depth 0, which writes what the sum starts with.
+    fn blocks(self) -> impl Iterator<Item = Block<'a>> {
+        let most = self.right.depth;
+        (0..self.k.max(1)).step_by(most).map(move |p| Block { term: self, p, depth: most.min(self.k - p) })
+    }
+}
+
+impl<'a> Block<'a> {
+    /// Its rows of the packed panel that column `j` begins; nothing if there is none.
+    fn panel<V: Lanes>(&self, j: usize) -> &'a [f32] {
+        let start = self.term.right.start::<V, false>(j, self.p);
+        self.term.right.data.get(start..start + self.depth * width::<V>()).unwrap_or_default()
+    }
+
     /// Panics unless all that a strip of tiles reads is there, so that its loop need not look.
-    fn check<V: Lanes, const G: usize, const TRANSPOSED: bool>(
-        &self,
-        j: usize,
-        rows: &Range<usize>,
-        p: usize,
-        depth: usize,
-    ) {
-        let Self { left, right, .. } = self;
-        let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
+    fn check<V: Lanes, const G: usize, const TRANSPOSED: bool>(&self, j: usize, rows: &Range<usize>) {
+        let Self { term: Term { left, right, .. }, p, depth } = *self;
         let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
         if depth == 0 {
             return;
         }
         // Sizes whose product does not even fit are as wrong as those that are too large.
-        let last = |i: usize, stride: usize, p: usize, step: usize| {
-            i.checked_mul(stride).and_then(|start| p.checked_mul(step)?.checked_add(start))
+        let sum = |products: &[(usize, usize)]| {
+            products.iter().try_fold(0, |sum: usize, &(x, y)| x.checked_mul(y)?.checked_add(sum))
         };
-        let a = last(rows.end - 1, a_row, p + depth - 1, a_step);
-        let b = last(j / width::<V>() + G - 1, right.panel_stride, p + depth - 1, row_stride);
+        let a = sum(&[(rows.end - 1, a_row), (p + depth - 1, a_step)]);
         assert!(a.is_some_and(|a| a < left.data.len()), "the left operand is too short");
-        assert!(b.is_some_and(|b| b + width::<V>() <= right.data.len()), "the right operand is too short");
+        assert!(p + depth <= right.rows, "the right operand has too few rows");
+        let b = sum(&[
+            (p, right.stride),
+            (j / width::<V>() + G - 1, right.panel_stride::<V, TRANSPOSED>(p)),
+            (depth - 1, right.row_stride::<V, TRANSPOSED>()),
+            (width::<V>(), 1),
+        ]);
+        assert!(b.is_some_and(|b| b <= right.data.len()), "the right operand is too short");
     }
 }
 
@@ -118,6 +162,7 @@ pub fn multiply<V: Lanes, const TRANSPOSED: bool>(
 ) {
     let Output { data, stride } = output;
     let [first_term, more_terms @ ..] = terms else { return };
+    let more: Vec<_> = more_terms.iter().flat_map(|term| term.blocks()).collect();
     for first in (0..m).step_by(ROW_BLOCK) {
         let rows = ROW_BLOCK.min(m - first);
         // As few tiles as possible: some of `height` rows, the others of one less.
@@ -126,17 +171,17 @@ pub fn multiply<V: Lanes, const TRANSPOSED: bool>(
         let middle = first + height * (rows - tiles * (height - 1));
         // Of few rows several panels at once, or the sums would wait for each other's additions.
         let group = if rows > 2 { 1 } else { 4 / rows };
-        // A product over nothing is one block of depth 0: it writes the start.
-        for p in (0..first_term.k.max(1)).step_by(DEPTH) {
-            let depth = DEPTH.min(first_term.k - p);
-            let start = if p == 0 { start } else { Start::Output };
+        for block in first_term.blocks() {
+            let start = if block.p == 0 { start } else { Start::Output };
             // The further terms, which are small, go with the last block.
-            let more_terms = if p + depth == first_term.k { more_terms } else { &[] };
+            let more: &[Block] = if block.p + block.depth == first_term.k { &more } else { &[] };
             let mut j = 0;
             while j < n {
                 let panels = if j + group * width::<V>() <= n { group } else { 1 };
                 let columns = j..n.min(j + panels * width::<V>());
-                let strip = Strip { first_term, p, depth, more_terms, columns, stride, scale, start };
+                // For few rows the fetching would be as much work as the product.
+                let next = if TRANSPOSED || group > 1 { &[] } else { block.panel::<V>(columns.end) };
+                let strip = Strip { block, more, columns, next, stride, scale, start };
                 strip.compute::<V, TRANSPOSED>(height, panels, first..middle, data);
                 strip.compute::<V, TRANSPOSED>(height - 1, panels, middle..first + rows, data);
                 j += panels * width::<V>();
@@ -158,23 +203,23 @@ pub fn multiply_transposed<V: Lanes>(
 ) {
     let Output { data, stride } = output;
     let whole = n - n % width::<V>();
-    let term = Term { left, right: Right::in_place::<V>(b, b_stride), k };
+    let term = Term { left, right: Right::in_place(b, k, b_stride), k };
     multiply::<V, true>(&[term], Output { data: &mut *data, stride }, [m, whole], scale, start);
     if whole < n && m > 0 {
         let panel = pack::<V>(&b[whole.min(b.len())..], b_stride, 1, k, n - whole);
-        let term = Term { left, right: Right::packed::<V>(&panel, k), k };
+        let term = Term { left, right: Right::packed(&panel, k), k };
         let output = Output { data: &mut data[whole..], stride };
         multiply::<V, true>(&[term], output, [m, n - whole], scale, start);
     }
 }
 
-/// A strip of the output, one panel wide or a few: its `columns` over `p..p + depth` of the first term's inner dimension and all of the others'.
+/// A strip of the output, one panel wide or a few: its `columns` over some blocks of the terms' inner dimensions.
 struct Strip<'a> {
-    first_term: &'a Term<'a>,
-    p: usize,
-    depth: usize,
-    more_terms: &'a [Term<'a>],
+    block: Block<'a>,
+    more: &'a [Block<'a>],
     columns: Range<usize>,
+    /// The rows of the panel whose turn is next. It's fetched from memory meanwhile.
+    next: &'a [f32],
     /// From one row of the output to the next.
     stride: usize,
     scale: f32,
@@ -224,11 +269,10 @@ impl Strip<'_> {
         rows: Range<usize>,
         output: &mut [f32],
     ) {
-        let Self { first_term, p, depth, more_terms, columns, stride, .. } = self;
-        for term in more_terms.iter() {
-            term.check::<V, G, TRANSPOSED>(columns.start, &rows, 0, term.k);
+        let Self { block, more, columns, next, stride, .. } = self;
+        for block in std::iter::once(block).chain(*more) {
+            block.check::<V, G, TRANSPOSED>(columns.start, &rows);
         }
-        first_term.check::<V, G, TRANSPOSED>(columns.start, &rows, *p, *depth);
         let (stride, scale) = (*stride, V::splat(self.scale));
         // Only a single panel may be narrower than it could be.
         let whole = columns.len() == G * width::<V>();
@@ -246,23 +290,33 @@ impl Strip<'_> {
             }
             Start::Output => Some((out.cast_const(), stride)),
         };
+        // WebAssembly has no instruction to prefetch, but a load of which nobody wants the value does the same.
+        let (mut fetched, a_tiles_share) = (0, next.len().div_ceil(LINE * (rows.len() / R)) * LINE);
         for i in rows.step_by(R) {
+            let until = next.len().min(fetched + a_tiles_share);
+            while fetched < until {
+                // SAFETY: below the length.
+                unsafe { next.as_ptr().add(fetched).read_volatile() };
+                fetched += LINE;
+            }
             let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
-            let mut terms = more_terms.iter();
-            let (mut term, mut q, mut remaining) = (*first_term, *p, *depth);
+            let mut blocks = more.iter();
+            let mut block = block;
             loop {
-                let Term { left, right, .. } = *term;
-                let row_stride = if TRANSPOSED { right.row_stride } else { width::<V>() };
+                let Block { term: Term { left, right, .. }, p, depth } = *block;
+                let row_stride = right.row_stride::<V, TRANSPOSED>();
+                let panel_stride = right.panel_stride::<V, TRANSPOSED>(p);
                 let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
+                let (mut q, mut remaining) = (0, depth);
                 // SAFETY: where row i begins, checked above.
-                let a = unsafe { left.data.as_ptr().add(i * a_row) };
+                let a = unsafe { left.data.as_ptr().add(i * a_row + p * a_step) };
                 // SAFETY: where the panel begins, checked above.
-                let b = unsafe { right.data.as_ptr().add(columns.start / width::<V>() * right.panel_stride) };
+                let b = unsafe { right.data.as_ptr().add(right.start::<V, TRANSPOSED>(columns.start, p)) };
                 while remaining > 0 {
                     q = black_box(q);
-                    // SAFETY: i + r < rows.end and q < k: inside, as checked above.
+                    // SAFETY: i + r < rows.end and q < depth: inside, as checked above.
                     let a = unsafe { a.add(q * a_step) };
-                    // SAFETY: q < k: inside, as checked above.
+                    // SAFETY: q < depth: inside, as checked above.
                     let b = unsafe { b.add(q * row_stride) };
                     let (mut a_rows, mut b_panels) = ([a; R], [b; G]);
                     for r in 1..R {
@@ -271,7 +325,7 @@ impl Strip<'_> {
                     }
                     for g in 1..G {
                         // SAFETY: one of the strip's panels, as checked above.
-                        b_panels[g] = unsafe { b.add(g * right.panel_stride) };
+                        b_panels[g] = unsafe { b.add(g * panel_stride) };
                     }
                     macro_rules! step {
                         ($u:literal) => {
@@ -279,12 +333,12 @@ impl Strip<'_> {
                             let mut b_row = [[V::splat(0.); COLUMNS]; G];
                             for g in 0..G {
                                 for c in 0..COLUMNS {
-                                    // SAFETY: q + u < k: row q + u of the panel has `width` floats, as checked above.
+                                    // SAFETY: q + u < depth: row q + u of the panel has `width` floats, as checked above.
                                     b_row[g][c] = unsafe { V::load_from(b_panels[g].add(row_stride).add(c * V::LEN)) };
                                 }
                             }
                             for r in 0..R {
-                                // SAFETY: q + u < k: inside, as checked above.
+                                // SAFETY: q + u < depth: inside, as checked above.
                                 let a = V::splat(unsafe { *a_rows[r].add(a_step) });
                                 for g in 0..G {
                                     for c in 0..COLUMNS {
@@ -308,8 +362,8 @@ impl Strip<'_> {
                     q += 8;
                     remaining -= 8;
                 }
-                let Some(next) = terms.next() else { break };
-                (term, q, remaining) = (next, 0, next.k);
+                let Some(next) = blocks.next() else { break };
+                block = next;
             }
             if whole {
                 // SAFETY: inside, checked above.

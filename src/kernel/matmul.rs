@@ -3,20 +3,22 @@
 //! All of them run one register tile, see [`tile`]: `rows × (COLUMNS·LEN)` sums that stay in registers while the inner dimension goes by
 //! (Goto and van de Geijn, 2008). The right operand lies in panels of a tile's width; the left one is read where it is.
 //!
-//! The inner dimension is cut into blocks of [`tile::depth`] rows for every product, so that the order of summation depends on
+//! The inner dimension is cut into blocks of [`operand::depth`] rows for every product, so that the order of summation depends on
 //! nothing but that dimension: not on the number of rows, nor on the path taken.
 
+mod operand;
 mod pack;
 mod tile;
 
+pub(super) use operand::{Left, Output, Right, Start, Term};
 pub(super) use pack::pack_into;
-pub(super) use tile::{Left, Output, Right, Start, Term, multiply, multiply_transposed};
+pub(super) use tile::{multiply, multiply_transposed};
 
 use super::lanes::Widest;
+use operand::{depth, width};
 use pack::pack;
-use tile::{depth, width};
 
-/// The right operand of a product, `(k, n)`, packed once: panels of a tile's width, the last one padded with zeros, by [`tile::depth`] rows.
+/// The right operand of a product, `(k, n)`, packed once: panels of a tile's width, the last one padded with zeros, by [`operand::depth`] rows.
 #[derive(Clone, Debug)]
 pub struct Packed {
     panels: Vec<f32>,
@@ -112,7 +114,8 @@ pub fn matmul_nt(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
 #[cfg(test)]
 mod tests {
     use super::super::testing::{assert_close, noise};
-    use super::tile::{DEPTH, ROW_BLOCK};
+    use super::operand::DEPTH;
+    use super::tile::ROW_BLOCK;
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

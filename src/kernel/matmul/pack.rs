@@ -1,7 +1,7 @@
 //! Panels of the right operand.
 
 use super::super::lanes::Lanes;
-use super::tile::{depth, width};
+use super::operand::{depth, width};
 use std::array::from_fn;
 
 /// Packs the `(k, n)` matrix whose element `(p, j)` is `b[p·row_stride + j·column_stride]`: [`depth`] rows of all panels, then the next rows.

@@ -11,6 +11,7 @@ import { connect } from "./workers/rpc.js";
  * @property {string} name
  * @property {Record<string, unknown>} about what it is, for the results
  * @property {(windows: Uint32Array) => Promise<number>} step one step; the loss before its update
+ * @property {() => boolean} [complete] whether all its workers took part in the last step
  * @property {() => Promise<number | undefined>} memory bytes
  * @property {() => void} close
  */
@@ -59,14 +60,17 @@ export async function ours({ files, ids, batch, block }, { workers = 1, fast = f
   await lab.attach({ rank, alpha: (ALPHA * rank) / RANK, ...(layers && { layersToTransform: layers }) });
   const { safetensors } = await lab.exportAdapter();
   const run = lab.train({ ...TRAINING, batchSize: batch, blockSize: block, ids });
+  let took = 0;
   return {
     name: `LoRA Lab, ${lanes}, ${workers} worker${workers === 1 ? "" : "s"}`,
     about: { lanes, workers },
     adapter: safetensors,
     async step() {
       const { value } = await run.next();
+      took = value.workers;
       return value.loss;
     },
+    complete: () => took === workers,
     memory: () => lab.memory(),
     close: () => void lab.dispose(),
   };
@@ -122,6 +126,17 @@ export function turnOf(material, contender) {
       return timed(async () => losses.push(await contender.step(windows)));
     },
   };
+}
+
+/** Steps until a helper, which comes when it is loaded, has come for sure. */
+const PATIENCE = 30;
+
+/** Steps that are not timed, until all workers take part. @param {Trained} turn */
+export async function untilComplete({ name, contender, run }) {
+  for (let steps = 0; contender.complete && !contender.complete(); steps++) {
+    if (steps === PATIENCE) throw new Error(`${name}: not all of its workers take part after ${PATIENCE} steps`);
+    await run();
+  }
 }
 
 /** Steps whose losses are compared: from the second on the adapter has moved, so that its gradient and the optimizer are compared too. */

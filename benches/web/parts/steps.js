@@ -1,6 +1,6 @@
 // The training step for the two configurations: plain candle and ours, by lanes and workers, beside the peak of the same rounds.
 import { CONFIGS, startsOf } from "../model.js";
-import { COMPARED, baseline, compareLosses, engine, material, ours, plain, turnOf } from "../contenders.js";
+import { COMPARED, baseline, compareLosses, engine, material, ours, plain, turnOf, untilComplete } from "../contenders.js";
 import { interleaved, median, ratio, round } from "../measure.js";
 
 /** @typedef {{ quick: boolean, warm: number, rounds: number, say: (line: string) => void }} Settings */
@@ -30,8 +30,11 @@ async function config(name, { warm, rounds, say }) {
   // Step 0 on its own: nobody is timed who does not train the same model.
   for (const turn of turns) await turn.run();
   compareLosses(turns, 1);
+  for (const turn of turns) await untilComplete(turn);
   const samples = await interleaved([...turns, ...probes], { warm, rounds }, (line) => say(`${name}: ${line}`));
   compareLosses(turns, COMPARED);
+  const incomplete = contenders.find(({ complete }) => complete && !complete());
+  if (incomplete) throw new Error(`${incomplete.name}: a worker was lost on the way`);
   const peakSamples = Object.fromEntries(peaks.map(({ lanes }, i) => [lanes, samples[turns.length + i]]));
   const results = await Promise.all(contenders.map(async ({ name, about, memory }, i) => {
     const times = samples[i];

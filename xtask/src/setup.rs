@@ -136,6 +136,23 @@ pub fn browser() -> Result<Browser> {
     find().ok_or_else(|| "chromium and chromedriver are not on PATH after installing them".into())
 }
 
+/// A font with the letters of Hindi, in which half of the page's tests look at it: without one every letter is a box of another size.
+pub fn devanagari() -> Result<()> {
+    let has_font = || output(Command::new("fc-list").arg(":lang=hi")).is_some_and(|fonts| !fonts.trim().is_empty());
+    // The others bring one along, and no fontconfig to ask.
+    if std::env::consts::OS != "linux" || has_font() {
+        return Ok(());
+    }
+    let packages = "fontconfig fonts-noto-core";
+    let command = if has_id("debian") {
+        "sudo apt-get install fontconfig fonts-noto-core"
+    } else {
+        "install a font for Devanagari, such as Noto's"
+    };
+    apt(packages, command)?;
+    if has_font() { Ok(()) } else { Err(format!("`fc-list :lang=hi` finds no font after installing {packages}")) }
+}
+
 fn chromium() -> Option<PathBuf> {
     let mac = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];

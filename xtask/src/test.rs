@@ -129,6 +129,7 @@ fn js() -> Result<Command> {
 
 fn page() -> Result<Command> {
     setup::npm_packages()?;
+    setup::devanagari()?;
     let browser = setup::browser()?;
     let mut command = node_test("tests/page")?;
     command.env("CHROMIUM", browser.chromium);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DEVICES, LANGUAGES, QUICK, pageTest } from "./harness.js";
 
-/** Bytes on the wire before Train. The server of this test compresses nothing, as `cargo xtask serve` and some static hosts do not. */
+/** Bytes on the wire before Train, in each language. The server of this test compresses nothing, as `cargo xtask serve` and some static hosts do not. */
 const LIGHT = 250_000;
 /** The bound of the Core Web Vitals is 0.1. */
 const STILL = 0.05;
@@ -44,12 +44,18 @@ for (const [device, viewport] of Object.entries(DEVICES)) {
   }
 }
 
-pageTest("before Train the page weighs no more than 250 KB without engine and model, uncompressed", async (visit) => {
-  const before = visit.sent.length;
-  await visit.ready();
-  const light = visit.sent.slice(before).filter(({ file }) => !HEAVY.test(file)).sort((a, b) => b.bytes - a.bytes);
-  const total = light.reduce((sum, { bytes }) => sum + bytes, 0);
-  visit.t.diagnostic(`${total} bytes in ${light.length} files before Train`);
-  assert.ok(light.length > 20 && light.some(({ file }) => file === "worker.js"), "the modules and the worker's are counted");
-  assert.ok(total <= LIGHT, `${total} bytes, expected at most ${LIGHT}:\n${light.map(({ file, bytes }) => `${bytes} ${file}`).join("\n")}`);
-});
+for (const lang of Object.keys(LANGUAGES)) {
+  pageTest(`before Train the page weighs no more than ${LIGHT / 1000} KB in ${lang}, without engine and model, uncompressed`, async (visit) => {
+    const before = visit.sent.length;
+    await visit.ready({ ...QUICK, lang });
+    const sent = visit.sent.slice(before).sort((a, b) => b.bytes - a.bytes);
+    const light = sent.filter(({ file }) => !HEAVY.test(file));
+    const sum = (files) => files.reduce((total, { bytes }) => total + bytes, 0);
+    const [total, glue] = [sum(light), sum(sent.filter(({ file }) => /^pkg\/.*\.js$/.test(file)))];
+    visit.t.diagnostic(`${lang}: ${total} bytes in ${light.length} files before Train, of ${LIGHT}; the engine's glue beside them has ${glue}`);
+    const files = light.map(({ file }) => file);
+    assert.ok(files.length > 20 && files.includes("worker.js") && files.includes(`i18n/${lang}/first.js`), "the modules, the worker's and the words are counted");
+    assert.deepEqual(files.filter((file) => /^i18n\//.test(file)), [`i18n/${lang}/first.js`], "no words but those that are read now");
+    assert.ok(total <= LIGHT, `${total} bytes, expected at most ${LIGHT}:\n${light.map(({ file, bytes }) => `${bytes} ${file}`).join("\n")}`);
+  });
+}

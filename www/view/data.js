@@ -1,6 +1,5 @@
 /** Step 1: the text to learn from. */
 
-import { readText } from "../files.js";
 import { isIdle } from "../state.js";
 import sheet from "../styles/data.js";
 import { attribute, droppable, h, show, text, uniqueId } from "./dom.js";
@@ -26,7 +25,7 @@ export function dataView({ words, session }, samples) {
 
   const ownId = uniqueId();
   const area = h("textarea", { id: ownId, rows: 7, placeholder: t("data.own.placeholder"), spellcheck: "false", input: () => session.useText(area.value) });
-  const take = (/** @type {File[]} */ [file]) => session.useFile(async () => ({ text: await readText(file), name: file.name }));
+  const take = (/** @type {File[]} */ [file]) => session.useFile(async () => ({ text: await (await import("../files.js")).readText(file), name: file.name }));
   const open = fileButton(t("data.file"), { accept: ".txt,.md,text/*", class: "quiet" }, take);
   const own = h("div", { class: "own" }, h("label", { for: ownId, class: "small" }, t("data.own")), area, open.root);
 

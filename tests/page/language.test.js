@@ -1,7 +1,7 @@
 // English and Hindi: by click, by keyboard, by link, from memory; and room for both.
 import assert from "node:assert/strict";
 import hi from "../../www/i18n/hi.js";
-import { pageTest, QUICK } from "./harness.js";
+import { file, openAll, pageTest, QUICK } from "./harness.js";
 
 const heading = (page) => page.getByRole("heading", { level: 1 }).textContent();
 
@@ -74,6 +74,33 @@ pageTest("Hindi comes by link and is remembered without one; a link that names a
   await visit.open({ lang: "en" });
   await page.getByRole("heading", { name: "What LoRA gives" }).waitFor();
   assert.deepEqual(visit.errors, []);
+});
+
+pageTest("in Hindi, what the model and the engine write is not called Hindi", async (visit) => {
+  const { page } = visit;
+  await visit.ready({ ...QUICK, lang: "hi" });
+  await inHindi(visit);
+  await visit.button(hi["train.train"]).click();
+  await visit.settled("done");
+  await openAll(visit);
+  await visit.drop(".data", file("binary.txt", "a\0b"));
+  await page.locator(".data .problem .detail").waitFor();
+  const marked = await page.evaluate(() => {
+    const all = [...document.querySelector("lora-lab").shadowRoot.querySelectorAll("*")];
+    // Whatever has a text of its own, or is typed into.
+    const speaking = all.filter((element) => element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+    const said = (element) => [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join("");
+    return {
+      // Three words of Latin letters and none of Devanagari are a sentence in English.
+      english: speaking.filter((element) => /[a-z]+ [a-z]+ [a-z]+/i.test(said(element)) && !/\p{Script=Devanagari}/u.test(said(element)) && element.matches(":lang(hi)")).map((element) => `${element.className}: ${said(element)}`),
+      hindi: speaking.filter((element) => /\p{Script=Devanagari}/u.test(said(element)) && !element.matches(":lang(hi)")).map((element) => `${element.className}: ${said(element)}`),
+      typed: all.filter((element) => element.matches(".prompt, .own textarea") && element.matches(":lang(hi)")).length,
+      tokens: all.filter((element) => element.matches(".token, .voice .word") && /[a-z]/i.test(element.textContent) && element.matches(":lang(hi)")).length,
+      seen: speaking.length,
+    };
+  });
+  assert.ok(marked.seen > 100, `${marked.seen} texts`);
+  assert.deepEqual({ ...marked, seen: 0 }, { english: [], hindi: [], typed: 0, tokens: 0, seen: 0 });
 });
 
 pageTest("without storage the switch works all the same", async (visit) => {

@@ -24,7 +24,7 @@ export function dataView({ words, session }, samples) {
   const choices = h("fieldset", { class: "choices" }, h("legend", { class: "sr" }, t("data.samples")), ...radios.map(({ label }) => label));
 
   const ownId = uniqueId();
-  const area = h("textarea", { id: ownId, rows: 7, placeholder: t("data.own.placeholder"), spellcheck: "false", input: () => session.useText(area.value) });
+  const area = h("textarea", { id: ownId, rows: 7, lang: "", placeholder: t("data.own.placeholder"), spellcheck: "false", input: () => session.useText(area.value) });
   const take = (/** @type {File[]} */ [file]) => session.useFile(async () => ({ text: await (await import("../files.js")).readText(file), name: file.name }));
   const open = fileButton(t("data.file"), { accept: ".txt,.md,text/*", class: "quiet" }, take);
   const own = h("div", { class: "own" }, h("label", { for: ownId, class: "small" }, t("data.own")), area, open.root);

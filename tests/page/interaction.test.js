@@ -9,24 +9,24 @@ function watchInteractions() {
   }).observe({ type: "event", durationThreshold: 16, buffered: true });
 }
 
-for (const [device, viewport] of Object.entries(DEVICES)) {
-  pageTest(`on a ${device} the page answers to presses and keys while it trains`, async (visit) => {
+for (const [name, device] of Object.entries(DEVICES)) {
+  pageTest(`on a ${name} the page answers to presses and keys while it trains`, async (visit) => {
     const { page } = visit;
     await visit.ready({ ...QUICK, steps: 2000 });
-    await visit.button("Train").click();
+    await visit.press("Train");
     await visit.until((state) => state.run?.step >= 3);
     const step = async () => (await visit.state()).run.step;
     const before = await step();
     const more = page.getByText("More settings");
     const alpha = page.getByLabel("Alpha");
     for (let turn = 0; turn < 4; turn++) {
-      await more.click();
+      await visit.press(more);
       assert.equal(await alpha.isVisible(), turn % 2 === 0);
       assert.equal((await visit.state()).phase, "training");
     }
     const inside = await visit.see("inside");
     const layer = inside.getByRole("button", { name: /^Block 2, MLP out/ });
-    await layer.click();
+    await visit.press(layer);
     await visit.until((state) => state.looks.delta);
     assert.equal(await layer.getAttribute("aria-pressed"), "true");
     await layer.focus();
@@ -34,11 +34,11 @@ for (const [device, viewport] of Object.entries(DEVICES)) {
     await visit.until((state) => !state.looks.delta);
     assert.ok((await step()) > before, "it goes on meanwhile");
     await page.evaluate(() => scrollTo(0, 0));
-    await visit.button("Pause").click();
+    await visit.press("Pause");
     await visit.settled("paused");
     const interactions = await page.evaluate(() => window.interactions);
     const longest = interactions.reduce((most, { duration }) => Math.max(most, duration), 0);
     visit.t.diagnostic(`longest of the answers that took 16 ms or more: ${longest} ms, of ${interactions.length} events`);
     assert.deepEqual(visit.errors, []);
-  }, { viewport, init: watchInteractions });
+  }, { device, init: watchInteractions });
 }

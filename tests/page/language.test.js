@@ -1,7 +1,7 @@
 // English and Hindi: by click, by keyboard, by link, from memory; and room for both.
 import assert from "node:assert/strict";
 import hi from "../../www/i18n/hi.js";
-import { file, openAll, pageTest, QUICK } from "./harness.js";
+import { DEVICES, QUICK, file, openAll, pageTest } from "./harness.js";
 
 const heading = (page) => page.getByRole("heading", { level: 1 }).textContent();
 
@@ -11,36 +11,38 @@ async function inHindi({ page }) {
   await page.getByRole("heading", { name: hi["benefits.heading"] }).waitFor();
 }
 
-pageTest("a click turns the page to Hindi and back, and what has been trained stays", async (visit) => {
-  const { page } = visit;
-  await visit.ready();
-  assert.deepEqual(visit.requests.filter((url) => url.includes("/i18n/hi")), [], "only the language in use is fetched");
-  await visit.train();
-  const trained = await visit.state();
-  await visit.button("हिन्दी").click();
-  await inHindi(visit);
-  assert.equal(await heading(page), hi["page.heading"]);
-  assert.equal(await page.title(), hi["page.title"]);
-  assert.equal(await page.locator("lora-lab").getAttribute("lang"), "hi");
-  const { run, after, settings } = await visit.state();
-  assert.deepEqual([run.points, after.text, settings], [trained.run.points, trained.after.text, { ...trained.settings, lang: "hi" }]);
-  assert.equal(await page.locator(".adapted .written").textContent(), after.text);
-  await visit.until(() => location.hash.endsWith("lang=hi"));
-  // It can be used: one more comparison, with words and numbers of its own.
-  await visit.button(hi["compare.another"]).click();
-  await visit.until((state) => state.settings.textSeed === 2 && state.after.key && !state.after.writing);
-  assert.match(await page.locator(".parameters").textContent(), /21,83,\d{3}|\d{1,2},\d{2},\d{3}/, "grouped by lakh");
-  await visit.button("English").click();
-  await page.locator("html[lang=en]").waitFor({ state: "attached" });
-  await page.getByRole("heading", { name: "What LoRA gives" }).waitFor();
-  assert.equal(await heading(page), "Teach a tiny GPT a new voice");
-  assert.deepEqual(visit.errors, []);
-});
+for (const [name, device] of Object.entries(DEVICES)) {
+  pageTest(`on a ${name} a press turns the page to Hindi and back, and what has been trained stays`, async (visit) => {
+    const { page } = visit;
+    await visit.ready();
+    assert.deepEqual(visit.requests.filter((url) => url.includes("/i18n/hi")), [], "only the language in use is fetched");
+    await visit.train();
+    const trained = await visit.state();
+    await visit.press("हिन्दी");
+    await inHindi(visit);
+    assert.equal(await heading(page), hi["page.heading"]);
+    assert.equal(await page.title(), hi["page.title"]);
+    assert.equal(await page.locator("lora-lab").getAttribute("lang"), "hi");
+    const { run, after, settings } = await visit.state();
+    assert.deepEqual([run.points, after.text, settings], [trained.run.points, trained.after.text, { ...trained.settings, lang: "hi" }]);
+    assert.equal(await page.locator(".adapted .written").textContent(), after.text);
+    await visit.until(() => location.hash.endsWith("lang=hi"));
+    // It can be used: one more comparison, with words and numbers of its own.
+    await visit.press(hi["compare.another"]);
+    await visit.until((state) => state.settings.textSeed === 2 && state.after.key && !state.after.writing);
+    assert.match(await page.locator(".parameters").textContent(), /21,83,\d{3}|\d{1,2},\d{2},\d{3}/, "grouped by lakh");
+    await visit.press("English");
+    await page.locator("html[lang=en]").waitFor({ state: "attached" });
+    await page.getByRole("heading", { name: "What LoRA gives" }).waitFor();
+    assert.equal(await heading(page), "Teach a tiny GPT a new voice");
+    assert.deepEqual(visit.errors, []);
+  }, { device });
+}
 
 pageTest("the keyboard turns the page, during training too, and the focus stays", async (visit) => {
   const { page } = visit;
   await visit.ready({ ...QUICK, steps: 500 });
-  await visit.button("Train").click();
+  await visit.press("Train");
   await visit.until((state) => state.run?.step >= 2);
   const focused = () => page.evaluate(() => document.activeElement.id);
   for (let tabs = 0; (await focused()) !== "language"; tabs++) {
@@ -52,7 +54,7 @@ pageTest("the keyboard turns the page, during training too, and the focus stays"
   assert.equal(await focused(), "language");
   const { step } = (await visit.state()).run;
   await visit.until(`(state) => state.run.step > ${step}`);
-  await visit.button(hi["train.pause"]).click();
+  await visit.press(hi["train.pause"]);
   await visit.until((state) => state.phase === "paused");
   assert.deepEqual(visit.errors, []);
 });
@@ -65,7 +67,7 @@ pageTest("Hindi comes by link and is remembered without one; a link that names a
   // Another link in the same page.
   await page.evaluate(() => (location.hash = "#lang=en"));
   await page.getByRole("heading", { name: "What LoRA gives" }).waitFor();
-  await visit.button("हिन्दी").click();
+  await visit.press("हिन्दी");
   await inHindi(visit);
   await page.goto("about:blank");
   await page.goto(`${visit.origin}/some/where/`);
@@ -80,7 +82,7 @@ pageTest("in Hindi, what the model and the engine write is not called Hindi", as
   const { page } = visit;
   await visit.ready({ ...QUICK, lang: "hi" });
   await inHindi(visit);
-  await visit.button(hi["train.train"]).click();
+  await visit.press(hi["train.train"]);
   await visit.settled("done");
   await openAll(visit);
   await visit.drop(".data", file("binary.txt", "a\0b"));
@@ -106,7 +108,7 @@ pageTest("in Hindi, what the model and the engine write is not called Hindi", as
 pageTest("without storage the switch works all the same", async (visit) => {
   const { page } = visit;
   await visit.open();
-  await visit.button("हिन्दी").click();
+  await visit.press("हिन्दी");
   await inHindi(visit);
   assert.deepEqual(visit.errors, []);
 }, { init: () => Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("refused", "SecurityError"); } }) });
@@ -116,7 +118,7 @@ for (const width of [360, 768, 1280]) {
     const { page } = visit;
     await visit.ready({ ...QUICK, lang: "hi" });
     await inHindi(visit);
-    await visit.button(hi["train.train"]).click();
+    await visit.press(hi["train.train"]);
     await visit.settled("done");
     await page.evaluate(() => document.querySelector("lora-lab").shadowRoot.querySelectorAll("details").forEach((details) => (details.open = true)));
     const wide = await page.evaluate(() => {
@@ -128,5 +130,5 @@ for (const width of [360, 768, 1280]) {
     assert.deepEqual(wide, []);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
     if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/hi-${width}.png`, fullPage: true });
-  }, { viewport: { width, height: 800 } });
+  }, { device: { viewport: { width, height: 800 } } });
 }

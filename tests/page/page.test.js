@@ -88,6 +88,57 @@ everyReader("settings come from the link and go back into it", async (visit) => 
   assert.deepEqual(visit.errors, []);
 });
 
+everyReader("the link that is copied has the settings of this moment, and says what it leaves behind", async (visit) => {
+  const { page, word } = visit;
+  await visit.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  const told = page.getByRole("status").filter({ hasText: word("page.copied") });
+  await visit.ready();
+  await visit.slide(page.getByLabel(word("train.rank")).first(), 11);
+  await visit.press(word("page.copy"));
+  await told.waitFor();
+  assert.match(await copied(), /[#&]rank=11&/);
+  assert.ok((await copied()).startsWith(`${visit.origin}/some/where/#`));
+  await told.waitFor({ state: "detached" });
+  // At once, which no driver's hand is: the address bar follows a moment later.
+  const behind = await page.evaluate(() => {
+    const rank = document.querySelector("lora-lab").shadowRoot.querySelector("input[name=rank]");
+    rank.value = "12";
+    rank.dispatchEvent(new Event("input"));
+    document.getElementById("copy").click();
+    return location.hash;
+  });
+  assert.match(behind, /[#&]rank=11&/, "this test looks between change and address");
+  await told.waitFor();
+  assert.match(await copied(), /[#&]rank=12&/);
+  assert.ok(!(await told.textContent()).includes(word("data.own.link")));
+
+  await visit.press(page.getByRole("radio", { name: word("sample.own") }));
+  await page.locator(".own").getByText(word("data.own.link")).waitFor();
+  await visit.press(word("page.copy"));
+  await told.getByText(word("data.own.link")).waitFor();
+  assert.match(await copied(), /[#&]sample=own&/);
+  await page.keyboard.press("Escape");
+  await told.waitFor({ state: "detached" });
+  assert.deepEqual(visit.errors, []);
+});
+
+everyReader("where the clipboard refuses, the link is there to be taken by hand", async (visit) => {
+  const { page, word } = visit;
+  await visit.ready({ ...QUICK, rank: 7 });
+  await visit.press(word("page.copy"));
+  const field = page.getByRole("textbox", { name: word("page.copy.link") });
+  await page.getByRole("status").getByText(word("page.copy.refused")).waitFor();
+  assert.match(await field.inputValue(), /[#&]rank=7&/);
+  assert.equal(await page.evaluate(() => getSelection().toString()), await field.inputValue(), "selected as a whole");
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/refused-${visit.lang}.png` });
+  await page.keyboard.press("Escape");
+  await field.waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.id), "copy");
+  assert.deepEqual(visit.errors, []);
+}, { init: () => Object.defineProperty(navigator, "clipboard", { value: { writeText: () => Promise.reject(new DOMException("refused", "NotAllowedError")) } }) });
+
 pageTest("the count of what learns follows the rank at once", async (visit) => {
   const { page } = visit;
   await visit.ready();

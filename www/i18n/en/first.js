@@ -13,6 +13,8 @@ export default {
   "page.language.title": "यह पेज हिन्दी में पढ़ें",
   "page.copy": "Copy link",
   "page.copied": "Link copied",
+  "page.copy.refused": "The browser did not let this page copy. Here is the link to take:",
+  "page.copy.link": "Link to this experiment",
   "page.copy.title": "Every setting is in the address of this page",
   "page.footer": "Everything runs in your browser: Rust, compiled to WebAssembly, in a worker. No server takes part.",
   "page.noscript": "This page computes in your browser and needs JavaScript.",
@@ -58,6 +60,7 @@ export default {
   "data.size.one": "{count} character",
   "data.size.other": "{count} characters",
   "data.empty": "No text yet",
+  "data.own.link": "Your own text does not travel in the link. Send it along.",
   "data.drop": "Drop the file here",
 
   "train.heading": "Train",

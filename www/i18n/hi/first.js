@@ -13,6 +13,8 @@ export default {
   "page.language.title": "Read this page in English",
   "page.copy": "लिंक कॉपी करें",
   "page.copied": "लिंक कॉपी हो गया",
+  "page.copy.refused": "ब्राउज़र ने कॉपी करने की अनुमति नहीं दी। लिंक यहाँ से ले लें:",
+  "page.copy.link": "इस प्रयोग का लिंक",
   "page.copy.title": "हर सेटिंग इस पेज के URL में दर्ज रहती है",
   "page.footer": "सब कुछ आपके ब्राउज़र में चलता है: WebAssembly में कंपाइल किया हुआ Rust, एक वर्कर के भीतर। किसी सर्वर की ज़रूरत नहीं पड़ती।",
   "page.noscript": "यह पेज सारी गणना आपके ब्राउज़र में करता है, इसलिए इसे JavaScript चाहिए।",
@@ -58,6 +60,7 @@ export default {
   "data.size.one": "{count} कैरेक्टर",
   "data.size.other": "{count} कैरेक्टर",
   "data.empty": "अभी कोई टेक्स्ट नहीं है",
+  "data.own.link": "आपका अपना टेक्स्ट लिंक के साथ नहीं जाता। उसे अलग से भेजें।",
   "data.drop": "फ़ाइल यहाँ छोड़ें",
 
   "train.heading": "ट्रेन करें",

@@ -22,7 +22,7 @@ async function sources() {
 
 test("every key that the code asks for is in the table", async () => {
   const code = await sources();
-  const asked = [...code.matchAll(/\bt\("([\w.-]+)"/g), ...code.matchAll(/key: "(status\.\w+)"/g)].map(([, key]) => key);
+  const asked = [...code.matchAll(/\bt\("([\w.-]+)"/g), ...code.matchAll(/key: "((?:status|news)\.\w+)"/g)].map(([, key]) => key);
   assert.ok(asked.length > 80);
   for (const key of asked) assert.ok(key in en || `${key}.other` in en, `${key} is missing in en.js`);
 });
@@ -53,7 +53,7 @@ async function graph(start) {
 
 test("what is said before a chapter is opened is in the first half of the table", async () => {
   const code = (await Promise.all(["page.js", "element.js", "view/brief.js"].map(graph))).join("\n");
-  const keys = [...code.matchAll(/\b(?:t|has)\(\s*["`](\w[^"`]+)["`]/g), ...code.matchAll(/key: "(status\.\w+)"/g)].map(([, key]) => key);
+  const keys = [...code.matchAll(/\b(?:t|has)\(\s*["`](\w[^"`]+)["`]/g), ...code.matchAll(/key: "((?:status|news)\.\w+)"/g)].map(([, key]) => key);
   // The code puts these together: "${name}.heading".
   for (const name of ["data", "train", "compare"]) keys.push(`${name}.heading`, `${name}.hint`);
   for (const { name, under } of CHAPTERS) keys.push(`${name}.heading`, `${name}.text`, ...(under ? [`${under}.heading`] : []));

@@ -17,10 +17,15 @@ const voice = (visit, name) => visit.page.getByRole("radio", { name: visit.word(
 
 everyReader("two voices are kept, swapped, renamed, deleted, and are there after a reload", async (visit) => {
   const { page, word } = visit;
+  /** What a screen reader is told. */
+  const told = (key, values) => page.locator("lora-lab [aria-live=polite].sr").getByText(word(key, values), { exact: true }).waitFor({ state: "attached" });
   await visit.ready();
+  await told("news.before");
   await visit.train();
+  await told("news.after");
   await visit.see("storage");
   await keep(visit, "Salt");
+  await told("news.kept", { name: "Salt" });
   const salt = await visit.engine(LOGITS);
   await visit.press(page.getByRole("radio", { name: word("sample.recipes") }));
   await visit.press(word("train.again"));
@@ -29,8 +34,15 @@ everyReader("two voices are kept, swapped, renamed, deleted, and are there after
   const broth = await visit.engine(LOGITS);
   assert.notDeepEqual(broth, salt);
 
+  await page.evaluate(() => {
+    // A text follows the choice: what is told is all that was, not what is there last.
+    window.told = [];
+    const live = document.querySelector("lora-lab").shadowRoot.querySelectorAll(".status > [aria-live]");
+    for (const one of live) new MutationObserver(() => window.told.push(one.textContent)).observe(one, { childList: true, subtree: true, characterData: true });
+  });
   await visit.press(voice(visit, "Salt"));
   await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
+  assert.deepEqual(await page.evaluate(() => window.told), [word("news.used", { name: "Salt" }), word("news.after")], "not a word for each token");
   assert.deepEqual(await visit.engine(LOGITS), salt);
   const said = (await visit.state()).after.text;
   await page.getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
@@ -44,10 +56,12 @@ everyReader("two voices are kept, swapped, renamed, deleted, and are there after
   await page.getByLabel(word("shelf.rename", { name: "Salt" })).fill("Sea salt");
   await page.keyboard.press("Enter");
   await visit.until((state) => state.shelf.items[0].name === "Sea salt");
+  await told("news.renamed", { name: "Sea salt" });
   await visit.press(page.getByRole("button", { name: word("shelf.delete.one", { name: "Broth" }) }));
   assert.equal((await visit.state()).shelf.items.length, 2, "it is asked once more");
   await visit.press(page.getByRole("button", { name: word("shelf.delete.one", { name: "Broth" }) }));
   await visit.until((state) => state.shelf.items.length === 1 && state.shelf.using === undefined);
+  await told("news.discarded", { name: "Broth" });
 
   await page.reload();
   await visit.ready();

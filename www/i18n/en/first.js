@@ -31,6 +31,13 @@ export default {
   "status.reset": "Adapter removed; this is the base again",
   "status.imported": "Adapter loaded",
   "status.failed": "Something did not work; the message is on the page",
+  "news.before": "The base has written its text",
+  "news.after": "The adapter has written its text",
+  "news.kept": "“{name}” is on the shelf now",
+  "news.renamed": "The name is now “{name}”",
+  "news.discarded": "“{name}” was deleted",
+  "news.used": "“{name}” speaks now",
+  "news.atWork": "The adapter at work speaks again",
 
   "loading.engine": "Starting the engine",
   "loading.weights": "Loading the model, {loaded}",

@@ -31,6 +31,13 @@ export default {
   "status.reset": "अडैप्टर हटा दिया गया; अब फिर से बेस मॉडल है",
   "status.imported": "अडैप्टर लोड हो गया",
   "status.failed": "कुछ गड़बड़ हुई; ब्योरा पेज पर दिया है",
+  "news.before": "बेस मॉडल ने अपना टेक्स्ट लिख लिया",
+  "news.after": "अडैप्टर वाला टेक्स्ट लिखा जा चुका है",
+  "news.kept": "“{name}” अब शेल्फ़ पर है",
+  "news.renamed": "नाम अब “{name}” है",
+  "news.discarded": "“{name}” हटा दिया गया",
+  "news.used": "अब “{name}” बोल रहा है",
+  "news.atWork": "मौजूदा अडैप्टर फिर से बोल रहा है",
 
   "loading.engine": "इंजन शुरू हो रहा है",
   "loading.weights": "मॉडल लोड हो रहा है, {loaded}",

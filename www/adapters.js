@@ -218,7 +218,24 @@ export class Adapters {
   }
 
   #shelved() {
-    return (this.#shelf ??= this.#open());
+    return (this.#shelf ??= this.#open(undefined, (shelf) => this.#follow(shelf)));
+  }
+
+  /** Another element or tab has changed the shelf. @param {import("./shelf.js").Shelf} shelf */
+  async #follow(shelf) {
+    const { state } = this.#session;
+    const gone = state.shelf.items.filter(({ id }) => !shelf.items().some((kept) => kept.id === id));
+    // What speaks here may have been deleted there.
+    if (gone.some(({ id }) => id === state.shelf.using)) await this.use(undefined);
+    if (isIdle(state)) await this.#session.attempt("adapter", async () => {
+      for (const { id } of gone) await this.remove(kept(id));
+    });
+    this.#tell(shelf);
+  }
+
+  /** Hear of the shelf no more. */
+  close() {
+    this.#shelf?.then((shelf) => shelf.close(), () => {});
   }
 
   /** @param {(shelf: import("./shelf.js").Shelf, lab: import("./lora-lab.js").LoraLab) => Promise<News>} action */
@@ -227,6 +244,7 @@ export class Adapters {
     if (!lab) return;
     await this.#session.attempt("adapter", async () => {
       const shelf = await this.#shelved();
+      await shelf.refresh();
       this.#tell(shelf, await action(shelf, lab));
     });
   }

@@ -107,6 +107,7 @@ export class Session {
     this.#running = false;
     this.#closing.abort();
     this.#comparison.abort();
+    this.adapters.close();
     return this.lab?.dispose();
   }
 

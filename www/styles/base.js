@@ -73,7 +73,7 @@ input[type="range"]:disabled { cursor: default; }
 .problem strong { display: block; font-weight: 600; line-height: 1.35; }
 .problem .detail { display: block; margin-top: 4px; font-size: 13px; line-height: 1.4; color: var(--muted); overflow-wrap: anywhere; }
 .problem .quiet { flex: none; margin: -6px -8px -6px 0; }
-@media (max-width: 480px) { .card { padding: 18px 16px; border-radius: 16px; } }
+@media (max-width: 480px) { .card { padding: 16px; border-radius: 16px; } .steps { gap: 14px; } .steps > .card { gap: 12px; } }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 @media (forced-colors: active) { .bar span, .progress span, .fill { forced-color-adjust: none; } }
 

@@ -2,15 +2,14 @@
 
 import { toHash } from "./hash.js";
 import { LabError } from "./protocol.js";
+import { INCOMING, NAME } from "./session.js";
 import { isIdle, voice } from "./state.js";
 
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./state.js").News} News */
 /** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 
-/** In the lab: the adapter at work, one that is being checked, and kept ones that have spoken. */
-export const NAME = "default";
-export const INCOMING = "incoming";
+/** In the lab, beside those two: kept ones that have spoken. */
 const kept = (/** @type {string} */ id) => `shelf ${id}`;
 
 const LONGEST_NAME = 60;
@@ -218,7 +217,15 @@ export class Adapters {
   }
 
   #shelved() {
-    return (this.#shelf ??= this.#open(undefined, (shelf) => this.#follow(shelf)));
+    return (this.#shelf ??= this.#opened());
+  }
+
+  async #opened() {
+    const { closing } = this.#session;
+    const shelf = await this.#open(undefined, (shelf) => this.#follow(shelf));
+    if (closing.aborted) shelf.close();
+    else closing.addEventListener("abort", () => shelf.close());
+    return shelf;
   }
 
   /** Another element or tab has changed the shelf. @param {import("./shelf.js").Shelf} shelf */
@@ -231,11 +238,6 @@ export class Adapters {
       for (const { id } of gone) await this.remove(kept(id));
     });
     this.#tell(shelf);
-  }
-
-  /** Hear of the shelf no more. */
-  close() {
-    this.#shelf?.then((shelf) => shelf.close(), () => {});
   }
 
   /** @param {(shelf: import("./shelf.js").Shelf, lab: import("./lora-lab.js").LoraLab) => Promise<News>} action */

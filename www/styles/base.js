@@ -13,6 +13,14 @@ button, input, textarea { font: inherit; color: inherit; margin: 0; }
 .muted, .about { color: var(--muted); }
 .figure, dd, output, .stats dd { font-variant-numeric: tabular-nums; }
 
+/* how much room each view keeps before there is anything in it */
+:host { min-height: var(--lora-min-height, 720px); }
+:host([view="compact"]) { min-height: var(--lora-min-height, 640px); }
+:host([view="compare"]) { min-height: var(--lora-min-height, 360px); }
+
+.poster { display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; min-height: inherit; text-align: center; }
+.poster p { max-width: 44ch; text-wrap: balance; }
+
 /* three steps */
 .steps { display: grid; gap: 20px; grid-template-columns: minmax(0, 1fr); align-items: stretch; }
 @media (min-width: 720px) { .steps { grid-template-columns: minmax(0, 4fr) minmax(0, 5fr); } .compare { grid-column: 1 / -1; } }

@@ -7,7 +7,7 @@ import { h, show, text, variable } from "./dom.js";
 export function statusPart({ words, session }) {
   const { t } = words;
   const live = h("p", { class: "sr", "aria-live": "polite", role: "status" });
-  const happened = h("p", { class: "sr", "aria-live": "polite" });
+  const happened = h("div", { class: "sr", "aria-live": "polite" });
   // What was told before, in another language say, is no longer news.
   const heard = new WeakSet(session.state.news);
   const loading = h("p", { class: "small muted" });
@@ -24,7 +24,7 @@ export function statusPart({ words, session }) {
         if (heard.has(news)) continue;
         heard.add(news);
         // A new node: the same words a second time are news as well.
-        happened.append(h("span", {}, t(news.key, news.values), " "));
+        happened.append(h("p", {}, t(news.key, news.values)));
         if (happened.children.length > state.news.length) happened.firstElementChild?.remove();
       }
       show(busy, state.phase === "loading");

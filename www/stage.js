@@ -2,7 +2,6 @@
 
 import { wordsIn } from "./i18n.js";
 import base from "./styles/base.js";
-import brief from "./styles/brief.js";
 import chapters from "./styles/chapters.js";
 import { theme } from "./styles/theme.js";
 import { h } from "./view/dom.js";
@@ -55,13 +54,13 @@ export class Stage {
     const { signal } = this.#building;
     const before = this.#scene;
     this.#scene = scene;
-    const words = await wordsIn(scene.lang).catch((error) => {
+    const words = await this.#words(scene.lang).catch((error) => {
       if (this.#scene === scene) this.#scene = before;
       throw error;
     });
     if (signal.aborted) return;
     const root = this.#host.shadowRoot ?? this.#host.attachShadow({ mode: "open" });
-    if (!root.adoptedStyleSheets.length) root.adoptedStyleSheets = [theme, base, chapters, brief];
+    if (!root.adoptedStyleSheets.length) root.adoptedStyleSheets = [theme, base, chapters];
     const { session } = scene;
     if (!session) return root.replaceChildren(poster(words, scene.begin));
     const isFirst = !this.#parts.length;
@@ -105,6 +104,14 @@ export class Stage {
     this.#frame = 0;
     const state = this.#scene?.session?.state;
     if (state) for (const part of this.#parts) part.render(state);
+  }
+
+  /** What stands there is replaced as a whole, so chapters that are open want their words at once. @param {Language} lang */
+  async #words(lang) {
+    const isFirst = !this.#parts.length;
+    const words = await wordsIn(lang);
+    if (!isFirst) await words.more();
+    return words;
   }
 
   /**

@@ -36,9 +36,16 @@ const EVALUATE_EVERY: usize = 100;
 
 fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
-    let text = std::fs::read_to_string(&options.corpus)?;
+    let text = String::from_utf8(read(&options.corpus)?)?;
     let stories: Vec<&str> = text.split(END_OF_TEXT).map(str::trim).filter(|story| !story.is_empty()).collect();
     let (train, held_out) = stories.split_at(stories.len() - (stories.len() as f64 * HELD_OUT) as usize);
+    if held_out.is_empty() {
+        let (file, number, least) = (options.corpus.display(), stories.len(), (1. / HELD_OUT) as usize);
+        return Err(format!(
+            "{file}: expected {least} stories or more with a line {END_OF_TEXT} between them, got {number}"
+        )
+        .into());
+    }
     println!("{} stories to train on, {} held out", train.len(), held_out.len());
 
     let json = vocabulary::learn(train, VOCABULARY)?;
@@ -51,13 +58,13 @@ fn main() -> Result<()> {
     let mut config = Gpt2Config::new(VOCABULARY, CONTEXT, options.width, options.heads, options.blocks);
     (config.bos_token_id, config.eos_token_id) = (Some(end), Some(end));
     let (model, named) = match &options.from {
-        Some(file) => Gpt2::load_trainable(config.clone(), &std::fs::read(file)?)?,
+        Some(file) => Gpt2::load_trainable(config.clone(), &read(file)?)?,
         None => Gpt2::init(config.clone(), &mut Rng::new(options.seed))?,
     };
     println!("{} parameters", model.parameters());
     let mut optimizer = Optimizer::new(named, &options)?;
     if let Some(state) = &options.resume {
-        optimizer.restore(&std::fs::read(state)?)?;
+        optimizer.restore(&read(state)?)?;
         println!("going on after step {}", optimizer.step);
     }
 
@@ -90,6 +97,10 @@ fn main() -> Result<()> {
         }
     }
     finish(&config, &tokenizer, &held_out, &options.out)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()).into())
 }
 
 /// Mean loss and gradient of the next step; dropout is drawn by step and sequence.

@@ -28,8 +28,13 @@ function section(heading) {
   return after.split(new RegExp(`^#{1,${level}} `, "m"))[0];
 }
 
-/** The rows of a section's tables, cell by cell; the heads left out. */
-const rows = (text) => [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row]) => row.split("|").map((cell) => cell.trim()));
+/** The rows of a section's tables, cell by cell; the heads left out. What is told twice would be told differently one day. */
+function rows(text) {
+  const found = [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row]) => row.split("|").map((cell) => cell.trim()));
+  const firsts = found.map(([first]) => first);
+  assert.deepEqual(firsts, [...new Set(firsts)], "each row is told once");
+  return found;
+}
 /** What stands in the first cells. */
 const named = (text) => rows(text).map(([first]) => first.match(/^`([^`]+)`/)[1]);
 const sorted = (names) => [...new Set(names)].sort();

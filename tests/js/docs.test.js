@@ -1,5 +1,6 @@
 // The docs against the sources: nothing is missing, nothing is told that is not there, links lead somewhere, snippets run.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { access, readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -140,6 +141,13 @@ for (const page of PAGES) {
     }
   });
 }
+
+test("every picture that the docs show is one that the script makes", async () => {
+  const made = execFileSync(process.execPath, [join(ROOT, "docs/screenshots.mjs"), "--list"], { encoding: "utf8" }).trim().split("\n");
+  const shown = (await Promise.all(PAGES.map(read))).flatMap((text) => [...text.matchAll(/docs\/img\/([^)]+)\.webp/g)].map(([, name]) => name));
+  assert.ok(shown.length);
+  for (const name of shown) assert.ok(made.includes(name), `${name}, of ${made}`);
+});
 
 /** Every snippet of JavaScript: its page, its line, its text and whether it can run in Node. */
 const snippets = (await Promise.all(PAGES.map(async (page) => {

@@ -5,6 +5,7 @@ import { access, readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { AttributeElement, SETTINGS } from "../../www/attributes.js";
 import { LoraLabElement } from "../../www/element.js";
 import { CODES, LoraLab } from "../../www/lora-lab.js";
@@ -118,10 +119,15 @@ test("every method, event, custom property and part of the element is told", () 
   assert.deepEqual(words(section("## Parts"), /`([a-z]+)`/g).filter((name) => name !== "full"), sorted([...parts, ...CHAPTERS.map(({ name }) => name)]));
 });
 
-test("the addresses that stay are those that the package promises", async () => {
+test("the addresses that stay are those that the package promises, and weigh what is told, to a tenth", async () => {
   const promised = words((await read("xtask/src/dist/npm.rs")).match(/const ADDRESSES[^;]*;[^;]*;/)[0], /"([^"]+)"/g);
-  const table = (await read("docs/embedding.md")).split("## Which files may be named")[1].split("## ")[0];
-  assert.deepEqual(words(table, /^\| (`.*?) \|/gm).flatMap((cell) => words(cell, /`([^`]+)`/g)).sort(), promised);
+  const table = rows((await read("docs/embedding.md")).split("## Which files may be named")[1].split("## ")[0]).filter((row) => row.length === 4 && /^`[^`]+`$/.test(row[0]));
+  assert.deepEqual(table.map(([name]) => name.slice(1, -1)).sort(), promised);
+  for (const [name, ...told] of table) {
+    const content = await readFile(join(WWW, name.slice(1, -1)));
+    const is = [content.length, gzipSync(content, { level: 9 }).length];
+    for (const [index, size] of is.entries()) assert.ok(Math.abs(told[index] / size - 1) <= 0.1, `${name}: ${told.slice(0, 2)} is told, it has ${is}`);
+  }
 });
 
 /** GitHub's name for a heading. */

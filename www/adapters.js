@@ -5,6 +5,7 @@ import { LabError } from "./protocol.js";
 import { isIdle, voice } from "./state.js";
 
 /** @typedef {import("./session.js").Session} Session */
+/** @typedef {import("./state.js").News} News */
 /** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 
 /** In the lab: the adapter at work, one that is being checked, and kept ones that have spoken. */
@@ -47,13 +48,17 @@ export class Adapters {
       const id = crypto.randomUUID();
       const sample = adapter.source === "trained" ? (state.run?.settings.sample ?? "") : "";
       await shelf.put({ ...files, id, name: shortened(name), sample, base: await lab.baseDigest(), kept: Date.now(), bytes, trainable, rank });
+      return { key: "news.kept", values: { name: shortened(name) } };
     });
   }
 
   /** @param {string} id @param {string} name */
   async rename(id, name) {
-    if (shortened(name)) await this.#change(async (shelf) => shelf.put({ ...shelf.get(id), name: shortened(name) }));
-    else await this.open();
+    if (!shortened(name)) return this.open();
+    await this.#change(async (shelf) => {
+      await shelf.put({ ...shelf.get(id), name: shortened(name) });
+      return { key: "news.renamed", values: { name: shortened(name) } };
+    });
   }
 
   /** Take it off the shelf, for good. @param {string} id */
@@ -61,8 +66,10 @@ export class Adapters {
     if (!isIdle(this.#session.state)) return;
     if (this.#session.state.shelf.using === id) await this.use(undefined);
     await this.#change(async (shelf) => {
+      const { name } = shelf.get(id);
       await shelf.remove(id);
       await this.remove(kept(id));
+      return { key: "news.discarded", values: { name } };
     });
   }
 
@@ -214,20 +221,19 @@ export class Adapters {
     return (this.#shelf ??= this.#open());
   }
 
-  /** @param {(shelf: import("./shelf.js").Shelf, lab: import("./lora-lab.js").LoraLab) => Promise<void>} action */
+  /** @param {(shelf: import("./shelf.js").Shelf, lab: import("./lora-lab.js").LoraLab) => Promise<News>} action */
   async #change(action) {
     const { lab } = this.#session;
     if (!lab) return;
     await this.#session.attempt("adapter", async () => {
       const shelf = await this.#shelved();
-      await action(shelf, lab);
-      this.#tell(shelf);
+      this.#tell(shelf, await action(shelf, lab));
     });
   }
 
-  /** @param {import("./shelf.js").Shelf} shelf */
-  #tell(shelf) {
-    this.#session.dispatch({ type: "shelved", items: shelf.items(), durable: shelf.durable });
+  /** @param {import("./shelf.js").Shelf} shelf @param {News} [news] */
+  #tell(shelf, news) {
+    this.#session.dispatch({ type: "shelved", items: shelf.items(), durable: shelf.durable, news });
   }
 }
 

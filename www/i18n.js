@@ -1,9 +1,17 @@
-/** Words and numbers in the reader's language. The tables are www/i18n/*.js: default exports with the same keys. */
+/**
+ * Words and numbers in the reader's language. The tables are www/i18n/*.js: default exports with the same keys. Each is made of
+ * two halves, and the page fetches the second with the first chapter: most of its visitors never scroll that far.
+ */
 
 /** @typedef {Record<string, string>} Table */
 
+/** @typedef {() => Promise<{ default: Table }>} Fetch */
+
 /** The languages that there are. Only the one in use is fetched. */
-export const LANGUAGES = { en: () => import("./i18n/en.js"), hi: () => import("./i18n/hi.js") };
+export const LANGUAGES = {
+  en: { first: () => import("./i18n/en/first.js"), later: () => import("./i18n/en/later.js") },
+  hi: { first: () => import("./i18n/hi/first.js"), later: () => import("./i18n/hi/later.js") },
+};
 
 /** @typedef {keyof typeof LANGUAGES} Language */
 
@@ -15,15 +23,17 @@ export function language(...tags) {
   return tags.map((tag) => (tag ?? "").toLowerCase().split("-")[0]).find(isLanguage) ?? "en";
 }
 
-/** @param {Language} name @returns {Promise<Words>} */
+/** The words of the first view. @param {Language} name @returns {Promise<Words>} */
 export async function wordsIn(name) {
-  return words((await LANGUAGES[name]()).default);
+  const { first, later } = LANGUAGES[name];
+  return words((await first()).default, later);
 }
 
 /**
  * @typedef {object} Words
  * @property {(key: string, values?: Record<string, string | number>) => string} t
  * @property {(key: string) => boolean} has
+ * @property {() => Promise<void>} more settles when the words of the chapters are there too
  * @property {(value: number, digits?: number) => string} number at most so many digits after the point
  * @property {(value: number, digits: number) => string} fixed
  * @property {(share: number) => string} percent
@@ -32,8 +42,9 @@ export async function wordsIn(name) {
  * @property {(seconds: number) => string} milliseconds
  */
 
-/** @param {Table} table @returns {Words} */
-export function words(table) {
+/** @param {Table} first @param {Fetch} [later] @returns {Words} */
+export function words(first, later) {
+  let table = first;
   const locale = table["locale"];
   const plurals = new Intl.PluralRules(locale);
   /** @type {Map<string, Intl.NumberFormat>} */
@@ -65,6 +76,9 @@ export function words(table) {
       });
     },
     has: (key) => key in table,
+    async more() {
+      if (later) table = { ...first, ...(await later()).default };
+    },
     number,
     fixed: (value, digits) => format(value, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
     percent: (share) => format(share, { style: "percent", maximumSignificantDigits: 2 }),

@@ -2,16 +2,19 @@
 
 import { linked, remember } from "./language.js";
 import "./element.js";
+import { toHash } from "./hash.js";
 import { LANGUAGES, language, wordsIn } from "./i18n.js";
 import { translate } from "./translate.js";
+import { h } from "./view/dom.js";
 
 /** @typedef {import("./i18n.js").Language} Language */
 /** @typedef {import("./i18n.js").Words} Words */
 
 const html = document.documentElement;
-const lab = /** @type {HTMLElement} */ (document.querySelector("lora-lab"));
+const lab = /** @type {import("./element.js").LoraLabElement} */ (document.querySelector("lora-lab"));
 const toggle = /** @type {HTMLButtonElement} */ (document.getElementById("language"));
 const copy = /** @type {HTMLButtonElement} */ (document.getElementById("copy"));
+const told = /** @type {HTMLElement} */ (document.getElementById("told"));
 
 /** @type {Language} */
 let wanted = language(html.lang);
@@ -34,6 +37,7 @@ async function speak(lang) {
   lab.lang = lang;
   toggle.lang = other(lang);
   translate(t);
+  told.replaceChildren();
   document.getElementById("tutorial")?.setAttribute("href", `embed/tutorial${lang === "en" ? "" : `.${lang}`}.html`);
   return true;
 }
@@ -50,12 +54,39 @@ addEventListener("hashchange", () => {
   if (lang && lang !== wanted) speak(lang);
 });
 
+/** The address with the settings of this moment: the address bar follows them a little later. */
+function link() {
+  const { state } = lab;
+  return state ? new URL(toHash(state.settings, state.link?.text), location.href).href : location.href;
+}
+
+/** How long what needs no reading twice stays. */
+const GLANCE = 2000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
 copy.addEventListener("click", async () => {
+  const address = link();
+  const own = lab.state?.settings.sample === "own" ? [h("p", {}, t("data.own.link"))] : [];
+  clearTimeout(timer);
   try {
-    await navigator.clipboard.writeText(location.href);
-    copy.textContent = t("page.copied");
-    setTimeout(() => (copy.textContent = t("page.copy")), 2000);
+    await navigator.clipboard.writeText(address);
+    told.replaceChildren(h("p", {}, t("page.copied")), ...own);
+    if (!own.length) timer = setTimeout(() => told.replaceChildren(), GLANCE);
   } catch {
-    // Where the clipboard is refused, the address bar holds the link all the same.
+    // Refused, or not there: without https a page has no clipboard.
+    const field = h("input", { type: "text", readonly: true, value: address, "aria-label": t("page.copy.link") });
+    told.replaceChildren(h("p", {}, t("page.copy.refused")), field, ...own);
+    field.select();
   }
+});
+
+/** What was told is taken away by a press elsewhere or by Escape. */
+addEventListener("pointerdown", ({ target }) => {
+  if (target !== copy && !told.contains(/** @type {Node} */ (target))) told.replaceChildren();
+});
+addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || !told.firstChild) return;
+  if (told.contains(document.activeElement)) copy.focus();
+  told.replaceChildren();
 });

@@ -55,7 +55,7 @@ export class Stage {
     const { signal } = this.#building;
     const before = this.#scene;
     this.#scene = scene;
-    const words = await wordsIn(scene.lang).catch((error) => {
+    const words = await this.#words(scene.lang).catch((error) => {
       if (this.#scene === scene) this.#scene = before;
       throw error;
     });
@@ -105,6 +105,14 @@ export class Stage {
     this.#frame = 0;
     const state = this.#scene?.session?.state;
     if (state) for (const part of this.#parts) part.render(state);
+  }
+
+  /** What stands there is replaced as a whole, so chapters that are open want their words at once. @param {Language} lang */
+  async #words(lang) {
+    const isFirst = !this.#parts.length;
+    const words = await wordsIn(lang);
+    if (!isFirst) await words.more();
+    return words;
   }
 
   /**

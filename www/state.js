@@ -32,6 +32,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
 /** @typedef {{ ids: number[], text: string }} Answer what the model finds likeliest, token by token */
 /** @typedef {{ source: "trained" | "file" | "link", bytes: number, trainable: number, rank: number }} Adapter the one at work: trained, or brought in */
 /** @typedef {{ id: string, name: string, sample: string, base: string, kept: number, bytes: number, trainable: number, rank: number }} Kept an adapter on the shelf; base: the digest of the base that it belongs to */
+/** @typedef {{ key: string, values: Record<string, string> }} News something that has happened; each is an object of its own, though it may say the same */
 /** @typedef {{ text?: string, bits: number, numbers: number, room: number }} Link the adapter in use as text for a link; without text it is too large */
 
 /**
@@ -58,7 +59,8 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {import("./looks.js").Looks} looks into the engine
  * @property {import("./racing.js").Race} race LoRA against full fine-tuning
  * @property {Problem | undefined} problem
- * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told
+ * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told of the lab's phase
+ * @property {News | undefined} news what it is told of texts and the shelf
  */
 
 /**
@@ -76,7 +78,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  *   | { type: "finished" }
  *   | { type: "reset" }
  *   | { type: "imported", adapter: Adapter, link?: Link }
- *   | { type: "shelved", items: Kept[], durable: boolean }
+ *   | { type: "shelved", items: Kept[], durable: boolean, news?: News }
  *   | { type: "used", id: string | undefined }
  *   | { type: "linked", link: Link }
  *   | { type: "writing", side: "before" | "after", key: string, prompt: string }
@@ -119,6 +121,7 @@ export const INITIAL = {
   race: NO_RACE,
   problem: undefined,
   status: { key: "status.idle", values: {} },
+  news: undefined,
 };
 
 /** @param {State} state @param {Event} event @returns {State} */
@@ -167,10 +170,10 @@ function changed(state, event) {
     case "shelved": {
       const { items, durable } = event;
       const using = items.some(({ id }) => id === state.shelf.using) ? state.shelf.using : undefined;
-      return { ...state, shelf: { items, durable, using }, problem: without(state.problem, "adapter") };
+      return { ...state, shelf: { items, durable, using }, news: event.news ?? state.news, problem: without(state.problem, "adapter") };
     }
     case "used":
-      return { ...state, shelf: { ...state.shelf, using: event.id }, link: undefined, problem: without(state.problem, "adapter") };
+      return { ...state, shelf: { ...state.shelf, using: event.id }, link: undefined, news: speaking(state, event.id), problem: without(state.problem, "adapter") };
     case "linked":
       return { ...state, link: event.link, problem: without(state.problem, "adapter") };
     case "writing":
@@ -180,7 +183,9 @@ function changed(state, event) {
     case "written": {
       // A text that was cut short stands for no settings: whoever asks next gets it written from the start.
       const writing = state[event.side];
-      return { ...state, [event.side]: { ...writing, writing: false, key: event.whole ? writing.key : "" } };
+      // While it trains, a text follows the next one: only the last is news.
+      const news = event.whole && isIdle(state) ? { key: event.side === "before" ? "news.before" : "news.after", values: {} } : state.news;
+      return { ...state, [event.side]: { ...writing, writing: false, key: event.whole ? writing.key : "" }, news };
     }
     case "checking":
       return { ...state, digest: { ...state.digest, checking: true } };
@@ -208,6 +213,12 @@ const atWork = ({ shelf }) => ({ shelf: { ...shelf, using: undefined }, link: un
 /** The adapter that speaks, if there is one. @param {State} state */
 export function voice({ adapter, shelf }) {
   return shelf.using === undefined ? adapter : shelf.items.find(({ id }) => id === shelf.using);
+}
+
+/** @param {State} state @param {string | undefined} id @returns {News} */
+function speaking({ shelf }, id) {
+  const name = shelf.items.find((kept) => kept.id === id)?.name;
+  return name === undefined ? { key: "news.atWork", values: {} } : { key: "news.used", values: { name } };
 }
 
 /** @param {Problem | undefined} problem @param {Place} place */

@@ -26,3 +26,16 @@ test("the element is imported where there is no page, and not defined", async ()
   assert.equal(globalThis.CSSStyleSheet, undefined);
   assert.ok(LoraLabElement.observedAttributes.includes("rank"));
 });
+
+test("page and element have the same fonts, Latin ones before those of Devanagari, whose Latin letters are small", async () => {
+  const [page, theme] = await Promise.all(["../page.css", "theme.js"].map((file) => readFile(new URL(file, FOLDER), "utf8")));
+  for (const kind of ["sans", "serif"]) {
+    const inPage = new RegExp(`--${kind}: (.*);`).exec(page)[1];
+    assert.equal(new RegExp(`--${kind}: var\\(--lora-${kind}, (.*)\\);`).exec(theme)[1], inPage);
+    const fonts = inPage.split(", ");
+    const devanagari = fonts.findIndex((font) => /Devanagari|Nirmala/.test(font));
+    // What Android, Windows, Apple's systems and Linux have.
+    const latin = { sans: ["Roboto", '"Segoe UI"', "-apple-system", '"DejaVu Sans"'], serif: ['"Noto Serif"', "Georgia", "Palatino", '"DejaVu Serif"'] };
+    for (const font of latin[kind]) assert.ok(fonts.includes(font) && fonts.indexOf(font) < devanagari, `${font} in ${inPage}`);
+  }
+});

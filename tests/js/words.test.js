@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import en from "../../www/i18n/en.js";
+import firstOfEnglish from "../../www/i18n/en/first.js";
+import laterOfEnglish from "../../www/i18n/en/later.js";
 import hi from "../../www/i18n/hi.js";
+import firstOfHindi from "../../www/i18n/hi/first.js";
+import laterOfHindi from "../../www/i18n/hi/later.js";
 import { LANGUAGES, language, words, wordsIn } from "../../www/i18n.js";
+import { CHAPTERS } from "../../www/view/chapters.js";
 
 const WWW = new URL("../../www/", import.meta.url);
 /** Pages in English that say the words of the table. */
@@ -17,7 +22,7 @@ async function sources() {
 
 test("every key that the code asks for is in the table", async () => {
   const code = await sources();
-  const asked = [...code.matchAll(/\bt\("([\w.-]+)"/g), ...code.matchAll(/key: "(status\.\w+)"/g)].map(([, key]) => key);
+  const asked = [...code.matchAll(/\bt\("([\w.-]+)"/g), ...code.matchAll(/key: "((?:status|news)\.\w+)"/g)].map(([, key]) => key);
   assert.ok(asked.length > 80);
   for (const key of asked) assert.ok(key in en || `${key}.other` in en, `${key} is missing in en.js`);
 });
@@ -31,6 +36,49 @@ test("nothing in the table is asked for by nobody", async () => {
     const stem = key.replace(/\.(one|other)$/, "");
     assert.ok(composed.test(key) || code.includes(`"${stem}"`), `${key} is in en.js, but no code names it`);
   }
+});
+
+/** The module and all that it imports at once: what is fetched before a reader opens anything. @param {string} start */
+async function graph(start) {
+  const found = new Map();
+  const visit = async (url) => {
+    if (found.has(url.href)) return;
+    const code = await readFile(url, "utf8");
+    found.set(url.href, code);
+    await Promise.all([...code.matchAll(/^(?:import|export)\b[^;]*?"(\.[^"]+)";/gm)].map(([, path]) => visit(new URL(path, url))));
+  };
+  await visit(new URL(start, WWW));
+  return [...found.values()].join("\n");
+}
+
+test("what is said before a chapter is opened is in the first half of the table", async () => {
+  const code = (await Promise.all(["page.js", "element.js", "view/brief.js"].map(graph))).join("\n");
+  const keys = [...code.matchAll(/\b(?:t|has)\(\s*["`](\w[^"`]+)["`]/g), ...code.matchAll(/key: "((?:status|news)\.\w+)"/g)].map(([, key]) => key);
+  // The code puts these together: "${name}.heading".
+  for (const name of ["data", "train", "compare"]) keys.push(`${name}.heading`, `${name}.hint`);
+  for (const { name, under } of CHAPTERS) keys.push(`${name}.heading`, `${name}.text`, ...(under ? [`${under}.heading`] : []));
+  assert.ok(keys.length > 100, `${keys.length} keys`);
+  for (const key of keys) {
+    const pattern = key.split(/\$\{[^}]+\}/).map((part) => part.replaceAll(".", "\\.")).join("[\\w.-]+");
+    const asked = Object.keys(en).filter((one) => new RegExp(`^${pattern}(\\.(one|other))?$`).test(one));
+    assert.ok(asked.length, `${key} is in neither half`);
+    for (const one of asked) assert.ok(one in firstOfEnglish, `${one} is asked for at the start`);
+  }
+});
+
+test("the two halves have no word in common, and both languages are cut at the same place", () => {
+  assert.deepEqual(Object.keys(firstOfHindi).sort(), Object.keys(firstOfEnglish).sort());
+  assert.equal(Object.keys(firstOfEnglish).length + Object.keys(laterOfEnglish).length, Object.keys(en).length);
+  assert.equal(Object.keys(firstOfHindi).length + Object.keys(laterOfHindi).length, Object.keys(hi).length);
+});
+
+test("words of a chapter are there when more of them have come", async () => {
+  const words = await wordsIn("hi");
+  assert.equal(words.t("code.step"), "code.step");
+  await words.more();
+  assert.equal(words.t("train.train"), hi["train.train"]);
+  assert.equal(words.t("shelf.empty"), hi["shelf.empty"]);
+  assert.ok(words.has("code.layer.a.now"));
 });
 
 /** What is the same in Hindi: names, formulas, and what is empty. */

@@ -23,18 +23,18 @@ async function lookedAt(visit, what) {
   }
 }
 
-for (const [device, viewport] of Object.entries(DEVICES)) {
+for (const [name, device] of Object.entries(DEVICES)) {
   for (const [lang, table] of Object.entries(LANGUAGES)) {
-    const of = `on a ${device}, ${lang}`;
+    const of = `on a ${name}, ${lang}`;
 
     pageTest(`${of}: the lab before, after training and with every chapter open`, async (visit) => {
       await visit.ready({ ...QUICK, lang });
       await lookedAt(visit, "before training");
-      await visit.button(table["train.train"]).click();
+      await visit.press(table["train.train"]);
       await visit.settled("done");
       await openAll(visit);
       await lookedAt(visit, "after training");
-    }, { viewport, seconds: 120 });
+    }, { device, seconds: 120 });
 
     pageTest(`${of}: poster, compact card and comparison`, async (visit) => {
       const elements = ["compact", "compare"].map((view) => `<h2>${view}</h2><lora-lab view="${view}" ${ATTRIBUTES}></lora-lab>`).join("");
@@ -54,7 +54,7 @@ for (const [device, viewport] of Object.entries(DEVICES)) {
       } finally {
         await site.close();
       }
-    }, { viewport, seconds: 90 });
+    }, { device, seconds: 90 });
 
     const tutorial = lang === "en" ? "tutorial.html" : `tutorial.${lang}.html`;
     for (const name of ["index.html", tutorial, "frame.html?view=compact&start=click"]) {
@@ -65,7 +65,7 @@ for (const [device, viewport] of Object.entries(DEVICES)) {
         if (name.startsWith("frame")) await visit.button(table["poster.start"]).waitFor();
         else await visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing);
         await lookedAt(visit, name);
-      }, { viewport, seconds: 90 });
+      }, { device, seconds: 90 });
     }
   }
 }

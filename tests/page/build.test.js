@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DEVICES, QUICK, pageTest } from "./harness.js";
 
-for (const [name, viewport] of Object.entries(DEVICES)) {
+for (const [name, device] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} the fast build and more workers take over what was trained, and go on`, async (visit) => {
     const { page } = visit;
     await visit.ready();
@@ -10,9 +10,9 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     await visit.train();
     const logits = "async (lab) => [...(await lab.logits(await lab.encode('Once upon a time')))]";
     const before = await visit.engine(logits);
-    await page.getByText("More settings").click();
+    await visit.press(page.getByText("More settings"));
     const fast = page.getByRole("checkbox", { name: /^Fast build/ });
-    await fast.check();
+    await visit.press(fast);
     await visit.until((state) => state.lanes === "relaxed-simd" && !state.after.writing && !state.digest.checking);
     await page.getByText(/The engine runs as relaxed-simd/).waitFor();
     const after = await visit.engine(logits);
@@ -20,17 +20,17 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     await page.getByLabel("Workers").fill("2");
     await page.keyboard.press("Enter");
     await visit.until((state) => state.workers === 2);
-    await visit.button("Reset").click();
+    await visit.press("Reset");
     await visit.train();
     const { run, digest } = await visit.state();
     assert.equal(run.step, QUICK.steps);
     assert.ok(digest.now === digest.first);
     assert.match(page.url(), /workers=2&fast=1/);
-    await fast.uncheck();
+    await visit.press(fast);
     await visit.until((state) => state.lanes === "simd128");
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }
 
 pageTest("a link chooses both before anything is loaded, and a browser without relaxed SIMD takes the other build", async (visit) => {
@@ -47,7 +47,7 @@ pageTest("a link chooses both before anything is loaded, and a browser without r
   await visit.page.reload();
   await visit.until((state) => state.phase === "ready");
   assert.equal((await visit.state()).lanes, "simd128");
-  await visit.page.getByText("More settings").click();
+  await visit.press(visit.page.getByText("More settings"));
   assert.ok(await visit.page.getByRole("checkbox", { name: /^Fast build/ }).isDisabled());
   await visit.page.getByText("this browser has no relaxed SIMD").waitFor();
   assert.deepEqual(visit.errors, []);

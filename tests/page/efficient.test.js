@@ -7,11 +7,11 @@ const race = async (visit) => (await visit.state()).race;
 const OWN = "async (lab) => ({ adapter: [...(await lab.exportAdapter()).safetensors], base: await lab.baseDigest() })";
 const rise = ({ before, now }) => now.stories - before.stories;
 
-for (const [name, viewport] of Object.entries(DEVICES)) {
+for (const [name, device] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} both are trained by one press: curves, times, memory to scale, and what is forgotten`, async (visit) => {
     const { page } = visit;
     await visit.ready();
-    await visit.button("Train").click();
+    await visit.press("Train");
     await visit.settled("done");
     const own = await visit.engine(OWN);
     const chapter = await visit.see("efficient");
@@ -65,20 +65,20 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     await chapter.getByText(/have changed since/).waitFor();
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(visit.errors, []);
-  }, { viewport, seconds: 120 });
+  }, { device, seconds: 120 });
 }
 
 pageTest("stopped, both are measured where they stand; a file that is missing is told, and the page goes on", async (visit) => {
   const { page } = visit;
   await visit.ready({ ...QUICK, steps: 500 });
   const chapter = await visit.see("efficient");
-  await chapter.getByRole("button", { name: "Train both" }).click();
+  await visit.press(chapter.getByRole("button", { name: "Train both" }));
   await visit.until((state) => state.race.step >= 2);
   // The parts are built anew in another language; the race goes on.
   await visit.page.evaluate(() => document.querySelector("lora-lab").setAttribute("lang", "hi"));
   await page.getByRole("heading", { name: hi["efficient.heading"] }).waitFor();
   await visit.until((state) => state.race.step >= 3);
-  await (await visit.see("efficient")).getByRole("button", { name: hi["efficient.stop"] }).click();
+  await visit.press((await visit.see("efficient")).getByRole("button", { name: hi["efficient.stop"] }));
   await visit.until((state) => state.race.phase === "stopped");
   await visit.workers(1);
   const { racers, step, judged } = await race(visit);
@@ -89,12 +89,12 @@ pageTest("stopped, both are measured where they stand; a file that is missing is
   await again.getByText(`Stopped after step ${step} of 500`).waitFor();
 
   await visit.context.route("**/samples/base.txt", (route) => route.fulfill({ status: 404 }));
-  await again.getByRole("button", { name: "Train both anew" }).click();
+  await visit.press(again.getByRole("button", { name: "Train both anew" }));
   await again.getByRole("alert").getByText(/base\.txt/).waitFor();
   await visit.workers(1);
   assert.equal((await race(visit)).phase, "none");
   await visit.context.unroute("**/samples/base.txt");
-  await again.getByRole("button", { name: "Train both" }).click();
+  await visit.press(again.getByRole("button", { name: "Train both" }));
   await visit.until((state) => state.race.step >= 1 && !state.problem);
   await page.evaluate(() => document.querySelector("lora-lab").remove());
   await visit.workers(0);

@@ -86,4 +86,4 @@ pageTest("the examples speak Hindi to whoever reads it, and nothing is wider tha
   await visit.page.locator("lora-lab").getByRole("button", { name: "ट्रेन करें", exact: true }).waitFor();
   assert.ok((await visit.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
   assert.deepEqual(visit.errors, []);
-}, { viewport: DEVICES.phone });
+}, { device: DEVICES.phone });

@@ -1,7 +1,7 @@
 // Files in and out: adapters, texts, and what is neither.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { QUICK, file, pageTest } from "./harness.js";
+import { QUICK, everyReader, file } from "./harness.js";
 
 const LOGITS = "async (lab) => [...(await lab.logits(await lab.encode('Once upon a time')))]";
 
@@ -10,7 +10,7 @@ async function saved(visit) {
   const downloads = [];
   visit.page.on("download", (download) => downloads.push(download));
   await visit.see("storage");
-  await visit.button("Save adapter").click();
+  await visit.press(visit.word("storage.save"));
   while (downloads.length < 2) await visit.page.waitForTimeout(20);
   const files = {};
   for (const download of downloads) files[download.suggestedFilename()] = await readFile(await download.path());
@@ -20,7 +20,7 @@ async function saved(visit) {
 /** The message at a place of the page. */
 const alert = (visit, part) => visit.page.locator(`[part=${part}] [role=alert]:visible`);
 
-pageTest("an adapter that was saved gives the same logits after a reload", async (visit) => {
+everyReader("an adapter that was saved gives the same logits after a reload", async (visit) => {
   await visit.ready();
   await visit.train();
   const before = await visit.engine(LOGITS);
@@ -32,12 +32,12 @@ pageTest("an adapter that was saved gives the same logits after a reload", async
   await visit.ready();
   await visit.see("storage");
   assert.notDeepEqual(await visit.engine(LOGITS), before, "the reload forgot the adapter");
-  await visit.choose("Load adapter", ...Object.entries(files).map(([name, content]) => file(name, content)));
+  await visit.choose(visit.word("storage.load"), ...Object.entries(files).map(([name, content]) => file(name, content)));
   await visit.until((state) => state.adapter?.source === "file" && state.after.text && !state.after.writing);
   assert.deepEqual(await visit.engine(LOGITS), before);
   assert.equal((await visit.state()).after.text, text);
   // And dropped instead of chosen.
-  await visit.button("Reset").click();
+  await visit.press(visit.word("train.reset"));
   await visit.until((state) => !state.adapter);
   await visit.drop("[part=storage] .files", ...Object.entries(files).map(([name, content]) => file(name, content)));
   await visit.until((state) => state.adapter?.source === "file");
@@ -45,7 +45,7 @@ pageTest("an adapter that was saved gives the same logits after a reload", async
   assert.deepEqual(visit.errors, []);
 });
 
-pageTest("files that are no adapter of this model say so, change nothing, and the page goes on", async (visit) => {
+everyReader("files that are no adapter of this model say so, change nothing, and the page goes on", async (visit) => {
   await visit.ready();
   await visit.train();
   const before = await visit.engine(LOGITS);
@@ -62,7 +62,7 @@ pageTest("files that are no adapter of this model say so, change nothing, and th
     "contents swapped": [config, weights],
   };
   for (const [name, [safetensors, json]] of Object.entries(bad)) {
-    await visit.choose("Load adapter", file("adapter_model.safetensors", safetensors), file("adapter_config.json", json));
+    await visit.choose(visit.word("storage.load"), file("adapter_model.safetensors", safetensors), file("adapter_config.json", json));
     await visit.until((state) => state.problem?.place === "adapter");
     const { problem, phase } = await visit.state();
     assert.notEqual(problem.code, "internal", `${name}: ${problem.message}`);
@@ -70,28 +70,29 @@ pageTest("files that are no adapter of this model say so, change nothing, and th
     assert.ok((await alert(visit, "storage").textContent()).includes(problem.message), name);
     assert.equal(phase, "done", name);
     assert.deepEqual(await visit.engine(LOGITS), before, name);
-    await alert(visit, "storage").getByRole("button", { name: "Dismiss" }).click();
+    await visit.press(alert(visit, "storage").getByRole("button", { name: visit.word("problem.dismiss") }));
     await alert(visit, "storage").waitFor({ state: "detached" });
   }
-  await visit.choose("Load adapter", file("adapter_model.safetensors", weights));
+  await visit.choose(visit.word("storage.load"), file("adapter_model.safetensors", weights));
   await visit.until((state) => state.problem?.code === "adapter-files");
-  await visit.choose("Load adapter", file("adapter_model.safetensors", weights), file("adapter_config.json", config));
+  await visit.choose(visit.word("storage.load"), file("adapter_model.safetensors", weights), file("adapter_config.json", config));
   await visit.until((state) => state.adapter?.source === "file" && !state.problem);
   assert.deepEqual(await visit.engine(LOGITS), before);
   assert.deepEqual(visit.errors, []);
 }, { seconds: 90 });
 
-pageTest("a text of one's own is pasted, opened or dropped; what is no text says so", async (visit) => {
-  const { page } = visit;
+everyReader("a text of one's own is pasted, opened or dropped; what is no text says so", async (visit) => {
+  const { page, word } = visit;
   await visit.ready();
-  await page.getByRole("radio", { name: /Your own/ }).check();
+  await visit.press(page.getByRole("radio", { name: word("sample.own") }));
   await visit.drawn();
-  assert.equal(await visit.button("Train").isDisabled(), true, "no text yet");
-  await page.getByLabel("Your text").fill("A cat sat on a mat. ".repeat(100));
+  assert.equal(await visit.button(word("train.train")).isDisabled(), true, "no text yet");
+  await page.getByLabel(visit.word("data.own"), { exact: true }).fill("A cat sat on a mat. ".repeat(100));
   await visit.until((state) => state.corpus.text.startsWith("A cat"));
-  await visit.choose("Open a text file", file("photo.txt", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0, 0, 1)));
+  await visit.choose(word("data.file"), file("photo.txt", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0, 0, 1)));
   await visit.until((state) => state.problem?.code === "text-binary");
-  assert.match(await alert(visit, "data").textContent(), /This file is not text.*photo\.txt/);
+  const told = await alert(visit, "data").textContent();
+  assert.ok(told.includes(word("problem.text-binary")) && told.includes("photo.txt"), told);
   assert.match((await visit.state()).corpus.text, /^A cat/, "the old text is still there");
   await visit.drop("[part=data]", file("mine.txt", "The dög ran to the hill. ".repeat(100)));
   await visit.until((state) => state.corpus.name === "mine.txt" && !state.problem);
@@ -101,13 +102,13 @@ pageTest("a text of one's own is pasted, opened or dropped; what is no text says
   assert.deepEqual(visit.errors, []);
 });
 
-pageTest("a text too short to train on is an error, and a longer one trains", async (visit) => {
+everyReader("a text too short to train on is an error, and a longer one trains", async (visit) => {
   await visit.ready({ ...QUICK, sample: "own" });
-  await visit.page.getByLabel("Your text").fill("Too short.");
-  await visit.button("Train").click();
+  await visit.page.getByLabel(visit.word("data.own"), { exact: true }).fill("Too short.");
+  await visit.press(visit.word("train.train"));
   await visit.until((state) => state.problem?.place === "train" && state.phase === "ready");
   assert.equal((await visit.state()).problem.code, "too-short");
-  await visit.page.getByLabel("Your text").fill("A cat sat on a mat. ".repeat(100));
+  await visit.page.getByLabel(visit.word("data.own"), { exact: true }).fill("A cat sat on a mat. ".repeat(100));
   await visit.train();
   assert.equal((await visit.state()).problem, undefined);
 });

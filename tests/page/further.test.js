@@ -13,7 +13,7 @@ async function downloaded(visit, press) {
   return { name: download.suggestedFilename(), bytes: new Uint8Array(await readFile(await download.path())) };
 }
 
-for (const [name, viewport] of Object.entries(DEVICES)) {
+for (const [name, device] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} a trained run is exported as a folder and its log as CSV and JSON`, async (visit) => {
     const { page } = visit;
     await visit.ready();
@@ -53,5 +53,5 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     await further.getByText("goes on with the run").waitFor();
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }

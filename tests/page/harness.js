@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import en from "../../www/i18n/en.js";
 import hi from "../../www/i18n/hi.js";
+import { words } from "../../www/i18n.js";
 import { CHAPTERS } from "../../www/view/chapters.js";
 import { serveFolder } from "./server.js";
 
@@ -17,9 +18,18 @@ const ARGUMENTS = [
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ];
 
-/** What a reader may have in front of them, and the words there are. */
-export const DEVICES = { laptop: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } };
+/** What a reader may have in front of them, as the browser's context takes it, and the words there are. */
+export const DEVICES = {
+  laptop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 },
+};
 export const LANGUAGES = { en, hi };
+
+/** Two readers with little in common. What works for both is not tied to a mouse, to a width, to a language or to light. */
+export const READERS = {
+  "on a laptop": { device: DEVICES.laptop, lang: "en" },
+  "on a phone, in Hindi and in the dark": { device: { ...DEVICES.phone, colorScheme: "dark" }, lang: "hi" },
+};
 
 /** So small that a whole training takes a moment. */
 export const QUICK = { steps: 8, batch: 2, block: 64, lr: 0.01, rank: 4, length: 24 };
@@ -55,14 +65,14 @@ function watchMainThread() {
 /**
  * @param {string} name a sentence that is true
  * @param {(visit: Visit) => Promise<void>} body
- * @param {{ seconds?: number, viewport?: object, colorScheme?: "light" | "dark", init?: () => void }} [options]
+ * @param {{ seconds?: number, device?: object, lang?: keyof typeof LANGUAGES, init?: () => void }} [options]
  */
-export function pageTest(name, body, { seconds = 60, viewport = { width: 1280, height: 800 }, init } = {}) {
+export function pageTest(name, body, { seconds = 60, device = DEVICES.laptop, lang = "en", init } = {}) {
   test(name, { timeout: (seconds + 30) * 1000 }, async (t) => {
     const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
     const profile = await mkdtemp(join(userData, "profile-"));
-    const context = await chromium.launchPersistentContext(profile, { executablePath, args: ARGUMENTS, viewport, headless: true, acceptDownloads: true });
-    const visit = new Visit(t, context);
+    const context = await chromium.launchPersistentContext(profile, { ...device, executablePath, args: ARGUMENTS, headless: true, acceptDownloads: true });
+    const visit = new Visit(t, context, device, lang);
     let timer;
     const late = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not done after ${seconds} s`)), seconds * 1000);
@@ -82,15 +92,24 @@ export function pageTest(name, body, { seconds = 60, viewport = { width: 1280, h
   });
 }
 
+/** The same for each of the readers. @type {typeof pageTest} */
+export function everyReader(name, body, options = {}) {
+  for (const [reader, has] of Object.entries(READERS)) pageTest(`${reader}: ${name}`, body, { ...has, ...options });
+}
+
 /** A reader's visit: the page and everything it said and asked for. */
 class Visit {
   log = [];
   errors = [];
   requests = [];
 
-  constructor(t, context) {
+  constructor(t, context, device, lang) {
     this.t = t;
     this.context = context;
+    this.device = device;
+    this.lang = lang;
+    /** What the page says in the reader's language. */
+    this.word = words(LANGUAGES[lang]).t;
     context.on("request", (request) => this.requests.push(request.url()));
   }
 
@@ -118,7 +137,7 @@ class Visit {
 
   /** Open the page with these settings in its link. */
   async open(settings = QUICK) {
-    await this.page.goto(`${server.url}#${new URLSearchParams(settings)}`);
+    await this.page.goto(`${server.url}#${new URLSearchParams({ lang: this.lang, ...settings })}`);
   }
 
   /** Open it and wait until the base has told its story and its digest is there. */
@@ -172,9 +191,42 @@ class Visit {
     return this.page.getByRole("button", { name, exact: true });
   }
 
+  /** By mouse or by finger, whichever the reader has. @param {string | import("playwright-core").Locator} what a button's name, or anything */
+  press(what) {
+    const locator = typeof what === "string" ? this.button(what) : what;
+    return this.device.hasTouch ? locator.tap() : locator.click();
+  }
+
+  /** Drag a slider's thumb to a value, by mouse or by finger. @param {import("playwright-core").Locator} slider @param {number} value */
+  async slide(slider, value) {
+    await slider.scrollIntoViewIfNeeded();
+    const at = await slider.evaluate((input, value) => {
+      const { left, top, width, height } = input.getBoundingClientRect();
+      // The thumb's middle stays half a thumb away from either end.
+      const x = (value) => left + 10 + ((value - input.min) / (input.max - input.min)) * (width - 20);
+      return { from: x(input.value), to: x(value), y: top + height / 2 };
+    }, value);
+    const way = Array.from({ length: 6 }, (_, index) => ({ x: at.from + ((index + 1) / 6) * (at.to - at.from), y: at.y }));
+    if (this.device.hasTouch) {
+      const devtools = await this.context.newCDPSession(this.page);
+      const touch = (type, ...touchPoints) => devtools.send("Input.dispatchTouchEvent", { type, touchPoints });
+      await touch("touchStart", { x: at.from, y: at.y });
+      for (const point of way) await touch("touchMove", point);
+      await touch("touchEnd");
+      await devtools.detach();
+    } else {
+      await this.page.mouse.move(at.from, at.y);
+      await this.page.mouse.down();
+      for (const { x, y } of way) await this.page.mouse.move(x, y);
+      await this.page.mouse.up();
+    }
+    const now = Number(await slider.inputValue());
+    if (now !== value) throw new Error(`dragged to ${now}, expected ${value}`);
+  }
+
   /** Press Train and wait for the end of everything that follows. */
   async train() {
-    await this.button("Train").click();
+    await this.press(this.word("train.train"));
     await this.settled("done");
   }
 
@@ -187,9 +239,10 @@ class Visit {
     return this.page.evaluate(`(async () => (${body})(document.querySelector("lora-lab").lab, ${JSON.stringify(argument)}))()`);
   }
 
-  /** A file chosen in a dialogue or dropped. */
-  choose(label, ...files) {
-    return this.page.locator(`input[type=file][aria-label="${label}"]`).setInputFiles(files);
+  /** Choose files in the dialogue that a button opens. @param {string} label */
+  async choose(label, ...files) {
+    const [dialogue] = await Promise.all([this.page.waitForEvent("filechooser"), this.press(label)]);
+    await dialogue.setFiles(files);
   }
 
   async drop(selector, ...files) {

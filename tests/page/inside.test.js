@@ -4,14 +4,15 @@ import { DEVICES, QUICK, pageTest } from "./harness.js";
 
 const looks = async (visit) => (await visit.state()).looks;
 
-for (const [name, viewport] of Object.entries(DEVICES)) {
+for (const [name, device] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} each layer warms up while the page trains, and shows its ΔW and singular values, which stop after the rank`, async (visit) => {
     const { page } = visit;
     await visit.ready();
     const inside = await visit.see("inside");
     await inside.getByText("Press Train. Each layer").waitFor();
     assert.equal(await inside.getByRole("button", { disabled: true }).count(), 16, "nothing to look at before training");
-    await page.evaluate(() => document.querySelector("lora-lab").shadowRoot.querySelector("[data-action=train]").click());
+    await visit.press("Train");
+    await visit.see("inside");
     await visit.until((state) => state.run?.step >= 1 && state.looks.layers.length === 16);
     await visit.settled("done");
     await visit.until((state) => state.looks.step === state.run.step);
@@ -42,33 +43,32 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     await visit.until((state) => state.looks.layer === "" && !state.looks.delta);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }
 
 pageTest("what is measured follows the training, and goes with the adapter", async (visit) => {
-  const { page } = visit;
   await visit.ready({ ...QUICK, steps: 500 });
   const inside = await visit.see("inside");
-  const press = (action) => page.evaluate((action) => document.querySelector("lora-lab").shadowRoot.querySelector(`[data-action=${action}]`).click(), action);
-  await press("train");
+  await visit.press("Train");
+  await visit.see("inside");
   await visit.until((state) => state.looks.layers.length && state.looks.step >= 1);
   const early = await looks(visit);
-  await inside.getByRole("button", { name: /^Block 2, MLP out/ }).click();
+  await visit.press(inside.getByRole("button", { name: /^Block 2, MLP out/ }));
   await visit.until(`(state) => state.looks.step >= ${early.step + 10} && state.looks.delta`);
   const later = await looks(visit);
   assert.notEqual(later.layers[3].norm, early.layers[3].norm);
   const { step } = later;
   await visit.until(`(state) => state.looks.step > ${step}`);
   assert.notEqual((await looks(visit)).delta.norm, later.delta.norm, "the open layer is drawn anew");
-  await press("pause");
+  await visit.press("Pause");
   await visit.settled("paused");
-  await visit.button("Reset").click();
+  await visit.press("Reset");
   await visit.until((state) => state.phase === "ready" && !state.looks.layers.length && !state.looks.delta);
   await inside.getByText("Press Train. Each layer").waitFor();
   assert.deepEqual(visit.errors, []);
 });
 
-for (const [name, viewport] of Object.entries(DEVICES)) {
+for (const [name, device] of Object.entries(DEVICES)) {
   pageTest(`on a ${name} a reader goes from token to token and sees what base and adapter would choose`, async (visit) => {
     const { page } = visit;
     await visit.ready();
@@ -80,7 +80,8 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     assert.equal(await tokens.locator(".voice:visible").count(), 1, "no adapter, no second opinion");
     assert.ok(await tokens.getByRole("radio", { name: "After" }).isDisabled());
 
-    await page.evaluate(() => document.querySelector("lora-lab").shadowRoot.querySelector("[data-action=train]").click());
+    await visit.press("Train");
+    await visit.see("tokens");
     await visit.settled("done");
     await visit.until((state) => state.looks.read?.candidates.positions[0].adapter);
     assert.equal(await tokens.locator(".voice:visible").count(), 2);
@@ -99,13 +100,13 @@ for (const [name, viewport] of Object.entries(DEVICES)) {
     await tokens.getByText(/might come next/).waitFor();
     await page.keyboard.press("Home");
     await visit.until((state) => state.looks.place === 1);
-    await list.getByRole("option").nth(3).click();
+    await visit.press(list.getByRole("option").nth(3));
     await visit.until((state) => state.looks.place === 3);
 
-    await tokens.getByRole("radio", { name: "Before" }).click();
+    await visit.press(tokens.getByRole("radio", { name: "Before" }));
     await visit.until((state) => state.looks.side === "before" && state.looks.read);
     assert.equal((await list.textContent()).replaceAll("↵", ""), `Once upon a time${written.before.text} …`);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }

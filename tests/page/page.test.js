@@ -1,8 +1,8 @@
 // The whole page in headless Chromium, used as a reader uses it.
 import assert from "node:assert/strict";
-import { DEVICES, QUICK, pageTest } from "./harness.js";
+import { DEVICES, QUICK, everyReader, pageTest } from "./harness.js";
 
-pageTest("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {
+everyReader("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {
   const { page } = visit;
   await visit.ready();
   const baseText = (await visit.state()).before.text;
@@ -16,7 +16,7 @@ pageTest("a reader trains: unseen loss falls, the voice changes, the base does n
   assert.equal(digest.now, digest.first);
   assert.ok(adapter.bytes < baseBytes / 10, `${adapter.bytes} of ${baseBytes}`);
   await visit.see("proof");
-  await page.getByText(/The same, checked \d+ times/).waitFor();
+  await page.getByText(visit.word("proof.match", { count: digest.checks })).waitFor();
 
   const off = await visit.engine(`async (lab, prompt) => {
     const greedy = { temperature: 0, maxTokens: 30 };
@@ -38,43 +38,44 @@ pageTest("a reader trains: unseen loss falls, the voice changes, the base does n
   visit.t.diagnostic(`longest task on the main thread: ${await page.evaluate(() => window.longestTask)} ms (0: none over 50)`);
 });
 
-pageTest("pause acts within one step, and training goes on from there", async (visit) => {
-  const { page } = visit;
+everyReader("pause acts within one step, and training goes on from there", async (visit) => {
+  const { page, word } = visit;
   await visit.ready({ ...QUICK, steps: 500 });
-  await visit.button("Train").click();
+  await visit.press(word("train.train"));
   await visit.until((state) => state.run?.step >= 3);
-  const at = await page.evaluate(() => {
-    const element = document.querySelector("lora-lab");
-    element.shadowRoot.querySelector("[data-action=pause]").click();
-    return element.state.run.step;
-  });
+  // Which step it is when the press arrives, only the page knows.
+  await page.evaluate(() => addEventListener("click", () => (window.at = document.querySelector("lora-lab").state.run.step), { capture: true, once: true }));
+  await visit.press(word("train.pause"));
+  const at = await page.evaluate(() => window.at);
   await visit.settled("paused");
   const stood = (await visit.state()).run.step;
   assert.ok(stood <= at + 1, `${stood} after a pause at ${at}`);
-  await visit.button("Step").click();
+  await visit.press(word("train.step"));
   await visit.until(`(state) => state.phase === "paused" && state.run.step === ${stood + 1}`);
-  await visit.button("Resume").click();
+  await visit.press(word("train.resume"));
   await visit.until(`(state) => state.run.step >= ${stood + 3}`);
-  await visit.button("Pause").click();
+  await visit.press(word("train.pause"));
   await visit.settled("paused");
   const { points } = (await visit.state()).run;
   assert.deepEqual(points.step, points.step.map((_, index) => index));
-  await visit.button("Reset").click();
+  await visit.press(word("train.reset"));
   await visit.until((state) => state.phase === "ready" && !state.run && !state.adapter);
   assert.deepEqual(visit.errors, []);
 });
 
-pageTest("settings come from the link and go back into it", async (visit) => {
-  const { page } = visit;
+everyReader("settings come from the link and go back into it", async (visit) => {
+  const { page, word } = visit;
+  const sample = (id) => page.getByRole("radio", { name: word(`sample.${id}`) });
+  const rank = page.getByLabel(word("train.rank")).first();
   await visit.ready({ ...QUICK, sample: "robot", rank: 5, targets: "attn.c_attn", seed: 7, prompt: "The cat", "text-seed": 9 });
   const { settings, corpus } = await visit.state();
   assert.deepEqual([settings.sample, settings.rank, settings.targets, settings.seed, settings.prompt], ["robot", 5, ["attn.c_attn"], 7, "The cat"]);
   assert.match(corpus.text, /LOG/);
-  assert.equal(await page.getByLabel("Rank").inputValue(), "5");
-  assert.equal(await page.getByRole("radio", { name: /robot/i }).isChecked(), true);
-  assert.equal(await page.getByLabel("Prompt").inputValue(), "The cat");
-  await page.getByLabel("Rank").fill("11");
-  await page.getByRole("radio", { name: /Recipes/ }).check();
+  assert.equal(await rank.inputValue(), "5");
+  assert.equal(await sample("robot").isChecked(), true);
+  assert.equal(await page.getByLabel(word("compare.prompt")).inputValue(), "The cat");
+  await visit.slide(rank, 11);
+  await visit.press(sample("recipes"));
   await visit.until(() => ["rank=11", "sample=recipes", "seed=7"].every((part) => location.hash.includes(part)));
   // A second reader opens the link.
   const link = page.url();
@@ -87,6 +88,57 @@ pageTest("settings come from the link and go back into it", async (visit) => {
   assert.deepEqual(visit.errors, []);
 });
 
+everyReader("the link that is copied has the settings of this moment, and says what it leaves behind", async (visit) => {
+  const { page, word } = visit;
+  await visit.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  const told = page.getByRole("status").filter({ hasText: word("page.copied") });
+  await visit.ready();
+  await visit.slide(page.getByLabel(word("train.rank")).first(), 11);
+  await visit.press(word("page.copy"));
+  await told.waitFor();
+  assert.match(await copied(), /[#&]rank=11&/);
+  assert.ok((await copied()).startsWith(`${visit.origin}/some/where/#`));
+  await told.waitFor({ state: "detached" });
+  // At once, which no driver's hand is: the address bar follows a moment later.
+  const behind = await page.evaluate(() => {
+    const rank = document.querySelector("lora-lab").shadowRoot.querySelector("input[name=rank]");
+    rank.value = "12";
+    rank.dispatchEvent(new Event("input"));
+    document.getElementById("copy").click();
+    return location.hash;
+  });
+  assert.match(behind, /[#&]rank=11&/, "this test looks between change and address");
+  await told.waitFor();
+  assert.match(await copied(), /[#&]rank=12&/);
+  assert.ok(!(await told.textContent()).includes(word("data.own.link")));
+
+  await visit.press(page.getByRole("radio", { name: word("sample.own") }));
+  await page.locator(".own").getByText(word("data.own.link")).waitFor();
+  await visit.press(word("page.copy"));
+  await told.getByText(word("data.own.link")).waitFor();
+  assert.match(await copied(), /[#&]sample=own&/);
+  await page.keyboard.press("Escape");
+  await told.waitFor({ state: "detached" });
+  assert.deepEqual(visit.errors, []);
+});
+
+everyReader("where the clipboard refuses, the link is there to be taken by hand", async (visit) => {
+  const { page, word } = visit;
+  await visit.ready({ ...QUICK, rank: 7 });
+  await visit.press(word("page.copy"));
+  const field = page.getByRole("textbox", { name: word("page.copy.link") });
+  await page.getByRole("status").getByText(word("page.copy.refused")).waitFor();
+  assert.match(await field.inputValue(), /[#&]rank=7&/);
+  assert.equal(await page.evaluate(() => getSelection().toString()), await field.inputValue(), "selected as a whole");
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/refused-${visit.lang}.png` });
+  await page.keyboard.press("Escape");
+  await field.waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.id), "copy");
+  assert.deepEqual(visit.errors, []);
+}, { init: () => Object.defineProperty(navigator, "clipboard", { value: { writeText: () => Promise.reject(new DOMException("refused", "NotAllowedError")) } }) });
+
 pageTest("the count of what learns follows the rank at once", async (visit) => {
   const { page } = visit;
   await visit.ready();
@@ -97,8 +149,8 @@ pageTest("the count of what learns follows the rank at once", async (visit) => {
     const plan = await visit.engine("(lab, rank) => lab.plan({ rank })", rank);
     assert.equal(await shown(), plan.trainable);
   }
-  await page.getByText("More settings").click();
-  await page.getByRole("checkbox", { name: /c_attn/ }).uncheck();
+  await visit.press(page.getByText("More settings"));
+  await visit.press(page.getByRole("checkbox", { name: /c_attn/ }));
   await visit.until((state) => Array.isArray(state.settings.targets));
   const { settings } = await visit.state();
   const plan = await visit.engine("(lab, options) => lab.plan(options)", { rank: 64, targets: settings.targets });
@@ -118,18 +170,18 @@ pageTest("the same link and seed give the same adapter and the same texts", asyn
   assert.deepEqual(await once(), first);
 });
 
-pageTest("the strength moves the voice: at 0 it is the base's", async (visit) => {
+everyReader("the strength moves the voice: at 0 it is the base's", async (visit) => {
   await visit.ready();
   await visit.train();
   const { before, after } = await visit.state();
   assert.notEqual(after.text, before.text);
-  const strength = (value) => visit.page.getByLabel("Adapter strength").fill(String(value));
+  const strength = (value) => visit.slide(visit.page.getByLabel(visit.word("compare.strength")), value);
   await strength(0);
   await visit.until((state) => state.after.text === state.before.text && !state.after.writing);
   await strength(1);
   await visit.until(`(state) => state.after.text === ${JSON.stringify(after.text)} && !state.after.writing`);
   // And another seed, another text; on both sides.
-  await visit.button("Another").click();
+  await visit.press(visit.word("compare.another"));
   await visit.until(`(state) => state.settings.textSeed === 2 && state.before.text !== ${JSON.stringify(before.text)} && state.after.key && !state.after.writing`);
   assert.deepEqual(visit.errors, []);
 });
@@ -157,16 +209,16 @@ pageTest("it works by keyboard alone", async (visit) => {
   await visit.until((state) => state.before.key.includes("Once upon a time there") && !state.before.writing);
 });
 
-for (const [name, viewport] of Object.entries({ ...DEVICES, tablet: { width: 820, height: 1180 } })) {
+for (const [name, device] of Object.entries({ ...DEVICES, tablet: { ...DEVICES.phone, viewport: { width: 820, height: 1180 } } })) {
   pageTest(`on a ${name} nothing is wider than the screen, before and after training`, async (visit) => {
     const wider = () => visit.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     await visit.ready();
     assert.ok((await wider()) <= 0);
-    await visit.page.getByText("More settings").click();
+    await visit.press(visit.page.getByText("More settings"));
     await visit.train();
     assert.ok((await wider()) <= 0);
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }
 
 pageTest("every control has a name", async (visit) => {

@@ -11,13 +11,13 @@ const learns = async (visit) => {
   return [shown, (await visit.engine("(lab, options) => lab.plan(options)", { rank, targets })).trainable];
 };
 
-for (const [device, viewport] of Object.entries(DEVICES)) {
-  pageTest(`on a ${device} a linear is pressed to free it and again to adapt it, and every count follows`, async (visit) => {
+for (const [name, device] of Object.entries(DEVICES)) {
+  pageTest(`on a ${name} a linear is pressed to free it and again to adapt it, and every count follows`, async (visit) => {
     await visit.ready();
     await visit.see("parameters");
     const all = await learns(visit);
     assert.equal(all[0], all[1]);
-    await cell(visit, "Block 2, attention in").click();
+    await visit.press(cell(visit, "Block 2, attention in"));
     await visit.until((state) => Array.isArray(state.settings.targets));
     const { targets } = (await visit.state()).settings;
     assert.equal(targets.length, 15);
@@ -25,16 +25,16 @@ for (const [device, viewport] of Object.entries(DEVICES)) {
     const fewer = await learns(visit);
     assert.equal(fewer[0], fewer[1]);
     assert.equal(all[0] - fewer[0], QUICK.rank * (192 + 576));
-    await cell(visit, "Block 2, attention in").click();
+    await visit.press(cell(visit, "Block 2, attention in"));
     await visit.until((state) => state.settings.targets === "all-linear");
-    await visit.button("Attention alone").click();
+    await visit.press("Attention alone");
     await visit.until((state) => state.settings.targets.length === 2);
     assert.equal(await cell(visit, "Block 3, MLP in").isChecked(), false);
     const attention = await learns(visit);
     assert.equal(attention[0], attention[1]);
     assert.ok((await visit.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }
 
 pageTest("the picture is to scale: rectangles have the matrices' sides, and the strips follow the rank at once", async (visit) => {
@@ -77,12 +77,12 @@ pageTest("by keyboard a layer is reached, looked at and freed; the last one stay
   await page.keyboard.press("Space");
   await visit.until((state) => state.settings.targets.length === 2 && state.settings.targets[1] === "transformer.h.3.mlp.c_proj");
   await page.getByText("Block 4, MLP out").waitFor();
-  await visit.button("Train").click();
+  await visit.press("Train");
   await visit.until((state) => state.run?.step >= 1);
   assert.equal(await cell(visit, "Block 4, MLP in").isDisabled(), true);
   const { layers } = (await visit.engine("(lab) => lab.adapters()"))[0];
   assert.equal(layers, 2);
-  await visit.button("Pause").click();
+  await visit.press("Pause");
   await visit.settled("paused");
   assert.deepEqual(visit.errors, []);
 });

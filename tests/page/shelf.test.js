@@ -1,6 +1,6 @@
 // Benefit 2 and 4 as a reader uses them: proof, strength, the shelf, links that hold an adapter.
 import assert from "node:assert/strict";
-import { DEVICES, QUICK, file, pageTest } from "./harness.js";
+import { DEVICES, QUICK, everyReader, file, pageTest } from "./harness.js";
 import { serveFolder } from "./server.js";
 import { CORS, WWW, html } from "./sites.js";
 
@@ -9,58 +9,70 @@ const SMALL = { ...QUICK, rank: 1, targets: "attn.c_attn,attn.c_proj", lr: 0.05,
 const LOGITS = "async (lab) => [...(await lab.logits(await lab.encode('Once upon a time')))]";
 const spoken = "(state) => state.after.text && !state.after.writing && !state.before.writing && !state.digest.checking";
 const keep = async (visit, name) => {
-  await visit.page.getByLabel("Name on the shelf").fill(name);
-  await visit.button("Keep on the shelf").click();
+  await visit.page.getByLabel(visit.word("shelf.keep.name")).fill(name);
+  await visit.press(visit.word("shelf.keep"));
   await visit.until(`(state) => state.shelf.items.some(({ name }) => name === ${JSON.stringify(name)})`);
 };
-const voice = (visit, name) => visit.page.getByRole("radio", { name: `Let “${name}” speak` });
+const voice = (visit, name) => visit.page.getByRole("radio", { name: visit.word("shelf.use", { name }) });
 
-for (const [device, viewport] of Object.entries(DEVICES)) {
-  pageTest(`on a ${device} two voices are kept, swapped, renamed, deleted, and are there after a reload`, async (visit) => {
-    const { page } = visit;
-    await visit.ready();
-    await visit.train();
-    await visit.see("storage");
-    await keep(visit, "Salt");
-    const salt = await visit.engine(LOGITS);
-    await page.getByRole("radio", { name: /Recipes/ }).check();
-    await visit.button("Train anew").click();
-    await visit.until(`(state) => state.phase === "done" && state.run.settings.sample === "recipes" && (${spoken})(state)`);
-    await keep(visit, "Broth");
-    const broth = await visit.engine(LOGITS);
-    assert.notDeepEqual(broth, salt);
+everyReader("two voices are kept, swapped, renamed, deleted, and are there after a reload", async (visit) => {
+  const { page, word } = visit;
+  /** What a screen reader is told. */
+  const told = (key, values) => page.locator("lora-lab [aria-live=polite].sr").getByText(word(key, values), { exact: true }).waitFor({ state: "attached" });
+  await visit.ready();
+  await told("news.before");
+  await visit.train();
+  await told("news.after");
+  await visit.see("storage");
+  await keep(visit, "Salt");
+  await told("news.kept", { name: "Salt" });
+  const salt = await visit.engine(LOGITS);
+  await visit.press(page.getByRole("radio", { name: word("sample.recipes") }));
+  await visit.press(word("train.again"));
+  await visit.until(`(state) => state.phase === "done" && state.run.settings.sample === "recipes" && (${spoken})(state)`);
+  await keep(visit, "Broth");
+  const broth = await visit.engine(LOGITS);
+  assert.notDeepEqual(broth, salt);
 
-    await voice(visit, "Salt").check();
-    await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
-    assert.deepEqual(await visit.engine(LOGITS), salt);
-    const said = (await visit.state()).after.text;
-    await page.getByText("with “Salt”").waitFor();
-    assert.ok((await page.locator(".heard").textContent()).includes(said.slice(0, 40)), "what it says is there where it was chosen");
-    // From one to the other by the arrows, as in any group of radio buttons.
-    await voice(visit, "Salt").focus();
-    await page.keyboard.press("ArrowDown");
-    await visit.until(`(state) => state.after.text !== ${JSON.stringify(said)} && (${spoken})(state)`);
-    assert.deepEqual(await visit.engine(LOGITS), broth);
+  await page.evaluate(() => {
+    // A text follows the choice: what is told is all that was, not what is there last.
+    window.told = [];
+    const live = document.querySelector("lora-lab").shadowRoot.querySelectorAll(".status > [aria-live]");
+    for (const one of live) new MutationObserver(() => window.told.push(one.textContent)).observe(one, { childList: true, subtree: true, characterData: true });
+  });
+  await visit.press(voice(visit, "Salt"));
+  await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
+  assert.deepEqual(await page.evaluate(() => window.told), [word("news.used", { name: "Salt" }), word("news.after")], "not a word for each token");
+  assert.deepEqual(await visit.engine(LOGITS), salt);
+  const said = (await visit.state()).after.text;
+  await page.getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
+  assert.ok((await page.locator(".heard").textContent()).includes(said.slice(0, 40)), "what it says is there where it was chosen");
+  // From one to the other by the arrows, as in any group of radio buttons.
+  await voice(visit, "Salt").focus();
+  await page.keyboard.press("ArrowDown");
+  await visit.until(`(state) => state.after.text !== ${JSON.stringify(said)} && (${spoken})(state)`);
+  assert.deepEqual(await visit.engine(LOGITS), broth);
 
-    await page.getByLabel("Name of “Salt”").fill("Sea salt");
-    await page.keyboard.press("Enter");
-    await visit.until((state) => state.shelf.items[0].name === "Sea salt");
-    await page.getByRole("button", { name: "Delete “Broth”" }).click();
-    assert.equal((await visit.state()).shelf.items.length, 2, "it is asked once more");
-    await page.getByRole("button", { name: "Delete “Broth”" }).click();
-    await visit.until((state) => state.shelf.items.length === 1 && state.shelf.using === undefined);
+  await page.getByLabel(word("shelf.rename", { name: "Salt" })).fill("Sea salt");
+  await page.keyboard.press("Enter");
+  await visit.until((state) => state.shelf.items[0].name === "Sea salt");
+  await told("news.renamed", { name: "Sea salt" });
+  await visit.press(page.getByRole("button", { name: word("shelf.delete.one", { name: "Broth" }) }));
+  assert.equal((await visit.state()).shelf.items.length, 2, "it is asked once more");
+  await visit.press(page.getByRole("button", { name: word("shelf.delete.one", { name: "Broth" }) }));
+  await visit.until((state) => state.shelf.items.length === 1 && state.shelf.using === undefined);
+  await told("news.discarded", { name: "Broth" });
 
-    await page.reload();
-    await visit.ready();
-    await visit.see("storage");
-    await voice(visit, "Sea salt").check();
-    await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
-    assert.deepEqual(await visit.engine(LOGITS), salt);
-    await page.getByText("Kept in this browser").waitFor();
-    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
-    assert.deepEqual(visit.errors, []);
-  }, { viewport, seconds: 90 });
-}
+  await page.reload();
+  await visit.ready();
+  await visit.see("storage");
+  await visit.press(voice(visit, "Sea salt"));
+  await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
+  assert.deepEqual(await visit.engine(LOGITS), salt);
+  await page.getByText(word("shelf.durable")).waitFor();
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+  assert.deepEqual(visit.errors, []);
+}, { seconds: 90 });
 
 pageTest("a kept adapter is exported as PEFT's two files, which load again", async (visit) => {
   await visit.ready();
@@ -68,11 +80,11 @@ pageTest("a kept adapter is exported as PEFT's two files, which load again", asy
   await visit.see("storage");
   await keep(visit, "Salt");
   const before = await visit.engine(LOGITS);
-  await visit.button("Reset").click();
+  await visit.press("Reset");
   await visit.until((state) => !state.adapter);
   const downloads = [];
   visit.page.on("download", (download) => downloads.push(download));
-  await visit.page.getByRole("button", { name: "Export “Salt”" }).click();
+  await visit.press(visit.page.getByRole("button", { name: "Export “Salt”" }));
   while (downloads.length < 2) await visit.page.waitForTimeout(20);
   const { readFile } = await import("node:fs/promises");
   const files = await Promise.all(downloads.map(async (download) => file(download.suggestedFilename(), await readFile(await download.path()))));
@@ -81,28 +93,28 @@ pageTest("a kept adapter is exported as PEFT's two files, which load again", asy
   assert.deepEqual(await visit.engine(LOGITS), before);
 });
 
-for (const [device, viewport] of Object.entries(DEVICES)) {
-  pageTest(`on a ${device}, in a sandboxed frame without an origin, the shelf is kept in memory and says so`, async (visit) => {
+for (const [name, device] of Object.entries(DEVICES)) {
+  pageTest(`on a ${name}, in a sandboxed frame without an origin, the shelf is kept in memory and says so`, async (visit) => {
     const { page } = visit;
     const query = new URLSearchParams({ view: "full", steps: 4, batch: 2, block: 32, length: 12, lr: 0.01 });
-    const frame = html(`<iframe sandbox="allow-scripts" width="${viewport.width - 20}" height="${viewport.height - 20}" src="embed/frame.html?${query}"></iframe>`);
+    const frame = html(`<iframe sandbox="allow-scripts" width="${device.viewport.width - 20}" height="${device.viewport.height - 20}" src="embed/frame.html?${query}"></iframe>`);
     const site = await serveFolder(WWW, { headers: CORS, pages: { "theirs.html": frame } });
     try {
       await page.goto(`${site.url}theirs.html`);
       const inside = page.frameLocator("iframe");
-      await inside.getByRole("button", { name: "Train", exact: true }).click();
+      await visit.press(inside.getByRole("button", { name: "Train", exact: true }));
       while (!(await page.frames()[1].evaluate(() => document.querySelector("lora-lab").state.phase === "done"))) await page.waitForTimeout(50);
       await inside.locator("[part=storage]").scrollIntoViewIfNeeded();
       await inside.getByText("This page may not store anything here").waitFor();
       await inside.getByLabel("Name on the shelf").fill("Salt");
-      await inside.getByRole("button", { name: "Keep on the shelf" }).click();
-      await inside.getByRole("radio", { name: "Let “Salt” speak" }).check();
+      await visit.press(inside.getByRole("button", { name: "Keep on the shelf" }));
+      await visit.press(inside.getByRole("radio", { name: "Let “Salt” speak" }));
       await inside.getByText("with “Salt”").waitFor();
       assert.deepEqual(visit.errors, []);
     } finally {
       await site.close();
     }
-  }, { viewport });
+  }, { device });
 }
 
 pageTest("where the page may store nothing, the shelf says that it will not last", async (visit) => {
@@ -111,19 +123,19 @@ pageTest("where the page may store nothing, the shelf says that it will not last
   await visit.see("storage");
   await visit.page.getByText("This page may not store anything here").waitFor();
   await keep(visit, "Salt");
-  await voice(visit, "Salt").check();
+  await visit.press(voice(visit, "Salt"));
   await visit.until(`(state) => state.shelf.using && (${spoken})(state)`);
   assert.deepEqual(visit.errors, []);
 }, { init: () => Object.defineProperty(window, "indexedDB", { get() { throw new DOMException("denied", "SecurityError"); } }) });
 
-for (const [device, viewport] of Object.entries(DEVICES)) {
-  pageTest(`on a ${device} a small adapter travels in the link, and whoever opens it sees its text`, async (visit) => {
+for (const [name, device] of Object.entries(DEVICES)) {
+  pageTest(`on a ${name} a small adapter travels in the link, and whoever opens it sees its text`, async (visit) => {
     const { page } = visit;
     await visit.ready(SMALL);
     await visit.train();
     await visit.see("storage");
     const before = await visit.engine(LOGITS);
-    await visit.button("Copy link with it").click();
+    await visit.press("Copy link with it");
     await visit.until(() => location.hash.includes("adapter="));
     const link = page.url();
     assert.ok(link.split("#")[1].length <= 6000, `${link.length} characters`);
@@ -145,18 +157,18 @@ for (const [device, viewport] of Object.entries(DEVICES)) {
     // The address still holds it: as the page has it, since the driver hears of a changed hash later.
     await visit.until(() => location.hash.includes("adapter="));
     // Another training makes another adapter: the address lets the old one go.
-    await visit.button("Train").click();
+    await visit.press("Train");
     await visit.until(() => !location.hash.includes("adapter="));
     await visit.until((state) => state.phase === "done");
     assert.deepEqual(visit.errors, []);
-  }, { viewport });
+  }, { device });
 }
 
 pageTest("an adapter too large for a link is refused with the reason, and the file is beside it", async (visit) => {
   await visit.ready();
   await visit.train();
   await visit.see("storage");
-  await visit.button("Copy link with it").click();
+  await visit.press("Copy link with it");
   await visit.page.getByText(/Too large for a link: 49,152 numbers, and 6,000 characters hold some \d,\d+/).waitFor();
   assert.ok(!visit.page.url().includes("adapter="));
   assert.equal(await visit.button("Save adapter").isEnabled(), true);
@@ -177,24 +189,24 @@ pageTest("a broken or hostile link says so and changes nothing", async (visit) =
   assert.deepEqual(visit.errors, []);
 });
 
-pageTest("with the adapter off every token is the base's, and the strength moves the text from one to the other", async (visit) => {
-  const { page } = visit;
+everyReader("with the adapter off every token is the base's, and the strength moves the text from one to the other", async (visit) => {
+  const { page, word } = visit;
   await visit.ready();
   await visit.train();
   await visit.see("proof");
-  await page.getByText("Off is the base, token for token: 40 of 40").waitFor();
+  await page.getByText(word("proof.tokens", { count: 40 })).waitFor();
   const texts = () => page.locator("[part=proof] .answer .story").allTextContents();
   const [base, off, on] = await texts();
   assert.ok(base.startsWith("Once upon a time") && base.length > 60);
   assert.equal(off, base);
   assert.notEqual(on, base);
   assert.equal(await page.locator("[part=proof] .answer mark").last().textContent() !== "", true, "what differs is marked");
-  const strength = page.getByLabel("How much of it");
-  await strength.fill("0");
+  const strength = page.getByLabel(word("proof.strength"));
+  await visit.slide(strength, 0);
   await visit.until((state) => state.settings.strength === 0 && state.answers.on.text === state.answers.base.text && state.after.text === state.before.text && !state.after.writing);
-  await strength.fill("2");
+  await visit.slide(strength, 2);
   await visit.until(`(state) => state.answers.on.text !== state.answers.base.text && state.after.text !== state.before.text && !state.after.writing && !state.digest.checking`);
-  await strength.fill("1");
+  await visit.slide(strength, 1);
   await visit.until(`(state) => state.answers.on.text === ${JSON.stringify(on)}`);
   const { digest } = await visit.state();
   assert.equal(digest.now, digest.first);

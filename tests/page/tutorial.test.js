@@ -74,6 +74,6 @@ for (const [name, table] of Object.entries({ "tutorial.html": en, "tutorial.hi.h
       await open(visit, name);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
       if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}-${width}.png`, fullPage: true });
-    }, { viewport: { width, height: 800 } });
+    }, { device: { viewport: { width, height: 800 } } });
   }
 }

@@ -6,7 +6,10 @@ import { language, wordsIn } from "../i18n.js";
 import { translate } from "../translate.js";
 import { run } from "./engine.js";
 
-wordsIn(language(document.documentElement.lang)).then(({ t }) => translate(t));
+wordsIn(language(document.documentElement.lang)).then(async (words) => {
+  await words.more();
+  translate(words.t);
+});
 
 for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-source]"))) {
   const name = place.dataset["source"] ?? "";

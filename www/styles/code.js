@@ -17,14 +17,15 @@ export default sheet(/* css */ `
 .piece figcaption { padding: 6px 12px; font: 12px/1.4 var(--mono); color: var(--muted); border-bottom: 1px solid var(--line); }
 .piece pre { margin: 0; padding: 8px 0; }
 .code-line { display: block; position: relative; padding-inline: 12px; font: 13px/1.55 var(--mono); }
-.python .code-line { padding-inline-start: 44px; }
+/* As high as a mark with the room that a finger wants: marks of neighbouring lines do not meet. */
+.python .code-line { padding-inline-start: 44px; line-height: 24px; }
 /* A line that is too long goes on below its own beginning. */
 .code-line span { display: block; white-space: pre-wrap; overflow-wrap: anywhere; margin-inline-start: calc(var(--indent, 0) * 1ch + 2ch); text-indent: -2ch; }
 .told { cursor: pointer; }
 .told[data-lit] { background: var(--accent-soft); }
-.mark, .told-steps > li::before { display: grid; place-items: center; min-height: 0; width: 22px; height: 22px; padding: 0; border-radius: 50%; border: 1px solid var(--edge); background: var(--card); color: var(--muted); font: 600 11.5px/1 var(--sans); }
-.mark { position: absolute; inset-inline-start: 10px; top: -1px; }
-.mark::after { content: ""; position: absolute; inset: -3px; }
+.mark, .told-steps > li::before { display: grid; place-items: center; min-height: 0; width: 20px; height: 20px; padding: 0; border-radius: 50%; border: 1px solid var(--edge); background: var(--card); color: var(--muted); font: 600 11px/1 var(--sans); }
+.mark { position: absolute; inset-inline-start: 10px; top: 2px; }
+.mark::after { content: ""; position: absolute; inset: -2px; }
 .told-steps { margin: 0; padding: 0; list-style: none; display: grid; gap: 6px; counter-reset: step; }
 .told-steps > li { counter-increment: step; position: relative; display: grid; gap: 8px; padding: 12px 14px 14px 48px; border-radius: 12px; min-width: 0; }
 .told-steps > li::before { content: counter(step); position: absolute; inset-inline-start: 14px; top: 12px; }

@@ -1,6 +1,6 @@
 /**
  * A part of the page below the three steps. Its heading is there from the start, for whoever goes by headings; the rest is
- * fetched and built when it first comes near the window. Before that it weighs nothing.
+ * fetched and built, words and all, when it first comes near the window. Before that it weighs nothing.
  */
 
 import { h, text, uniqueId } from "./dom.js";
@@ -37,7 +37,7 @@ export function chapterView({ name, under, load }, context, adopt) {
     if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
     near.disconnect();
     try {
-      const make = await load();
+      const [make] = await Promise.all([load(), context.words.more()]);
       if (ended) return;
       part = make(context);
       adopt(part.sheet);

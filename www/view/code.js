@@ -82,7 +82,7 @@ function pieceView({ name, python, steps }, { words: { t, has } }) {
     if (has(`code.${name}.${step.name}.now`)) now.set(step.name, screen);
     const quotes = step.quotes.map(({ file, lines: quoted }) => {
       const least = Math.min(...quoted.map(indent));
-      return h("figure", { class: "quote" }, h("figcaption", {}, file), h("pre", { lang: "" }, ...quoted.map((line) => codeLine(line, least))));
+      return h("figure", { class: "quote" }, h("figcaption", { lang: "" }, file), h("pre", { lang: "" }, ...quoted.map((line) => codeLine(line, least))));
     });
     const item = h("li", {}, h("p", {}, ...rich(t(`code.${name}.${step.name}`))), screen, ...quotes);
     items.set(step.name, item);
@@ -94,7 +94,7 @@ function pieceView({ name, python, steps }, { words: { t, has } }) {
     root: h("article", { class: "piece" },
       h("h3", {}, ...rich(t(`code.${name}`))),
       h("div", { class: "sides" },
-        h("figure", { class: "python" }, h("figcaption", {}, "PyTorch"), h("pre", { lang: "" }, ...lines)),
+        h("figure", { class: "python" }, h("figcaption", { lang: "" }, "PyTorch"), h("pre", { lang: "" }, ...lines)),
         h("ol", { class: "told-steps" }, ...list))),
     /** @param {Record<string, string | number>} values */
     render(values) {

@@ -11,7 +11,7 @@ const PATIENCE = 250;
 /** @param {import("./part.js").Context} context @returns {import("./part.js").Part} */
 export function compareView({ words, session }) {
   const { t } = words;
-  const prompt = h("input", { type: "text", class: "prompt", autocomplete: "off", spellcheck: "false", input: () => session.set({ prompt: prompt.value }) });
+  const prompt = h("input", { type: "text", class: "prompt", lang: "", autocomplete: "off", spellcheck: "false", input: () => session.set({ prompt: prompt.value }) });
   const { root: form, run } = ask("ask", prompt, t("compare.prompt"), t("compare.run"), () => session.compare());
 
   const before = pane(t("compare.before"), "base");

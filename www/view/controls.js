@@ -134,7 +134,7 @@ export function fileButton(label, { accept, multiple = false, class: className, 
  */
 export function problemBox(place, words, dismiss) {
   const title = h("strong");
-  const detail = h("span", { class: "detail" });
+  const detail = h("span", { class: "detail", lang: "en" });
   const root = h("div", { class: "problem", role: "alert" },
     h("div", {}, title, detail), place === "page" ? undefined : h("button", { type: "button", class: "quiet", click: dismiss }, words.t("problem.dismiss")));
   return {

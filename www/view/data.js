@@ -1,6 +1,5 @@
 /** Step 1: the text to learn from. */
 
-import { readText } from "../files.js";
 import { isIdle } from "../state.js";
 import sheet from "../styles/data.js";
 import { attribute, droppable, h, show, text, uniqueId } from "./dom.js";
@@ -11,7 +10,7 @@ import { fileButton, problemBox } from "./controls.js";
 const EXCERPT = 900;
 
 /** @param {import("./part.js").Context} context @param {string[]} samples ids @returns {Part} */
-export function dataView({ words, session }, samples) {
+export function dataView({ words, session, address }, samples) {
   const { t } = words;
   const group = uniqueId();
   /** A text that somebody else's page names has no words of ours. */
@@ -25,10 +24,11 @@ export function dataView({ words, session }, samples) {
   const choices = h("fieldset", { class: "choices" }, h("legend", { class: "sr" }, t("data.samples")), ...radios.map(({ label }) => label));
 
   const ownId = uniqueId();
-  const area = h("textarea", { id: ownId, rows: 7, placeholder: t("data.own.placeholder"), spellcheck: "false", input: () => session.useText(area.value) });
-  const take = (/** @type {File[]} */ [file]) => session.useFile(async () => ({ text: await readText(file), name: file.name }));
+  const area = h("textarea", { id: ownId, rows: 7, lang: "", placeholder: t("data.own.placeholder"), spellcheck: "false", input: () => session.useText(area.value) });
+  const take = (/** @type {File[]} */ [file]) => session.useFile(async () => ({ text: await (await import("../files.js")).readText(file), name: file.name }));
   const open = fileButton(t("data.file"), { accept: ".txt,.md,text/*", class: "quiet" }, take);
-  const own = h("div", { class: "own" }, h("label", { for: ownId, class: "small" }, t("data.own")), area, open.root);
+  const own = h("div", { class: "own" }, h("label", { for: ownId, class: "small" }, t("data.own")), area, open.root,
+    address && h("p", { class: "small muted" }, t("data.own.link")));
 
   const excerpt = h("blockquote", { class: "excerpt", lang: "" });
   const size = h("p", { class: "small muted" });

@@ -15,14 +15,14 @@ const NAME = "lora-lab-run";
 export function furtherView({ words, session }) {
   const { t } = words;
   const list = h("dl", { class: "inside-folder" }, ...Object.entries(INSIDE).flatMap(([path, key]) =>
-    [h("dt", {}, h("code", {}, path)), h("dd", {}, t(`further.${key}`))]));
+    [h("dt", {}, h("code", { lang: "" }, path)), h("dd", {}, t(`further.${key}`))]));
   const whole = button(t("further.export"), () => session.attempt("further", async () => {
     download({ [`${NAME}.zip`]: await zipped(await folder(session), NAME) });
   }), { class: "primary" });
   const csv = button(t("further.csv"), () => session.state.run && download({ "log.csv": logAsCsv(session.state.run) }));
   const json = button(t("further.json"), () => session.state.run && download({ "log.json": logAsJson(session.state.run, session.state.info) }));
   const empty = h("p", { class: "small muted" }, t("further.empty"));
-  const command = h("pre", { class: "command", tabindex: 0 }, h("code", {}, "pip install -r requirements.txt\naccelerate launch train.py"));
+  const command = h("pre", { class: "command", lang: "", tabindex: 0 }, h("code", {}, "pip install -r requirements.txt\naccelerate launch train.py"));
   const problem = problemBox("further", words, () => session.dispatch({ type: "dismissed" }));
   return {
     root: h("div", { class: "further" }, list, command, h("div", { class: "actions" }, whole.root, csv.root, json.root), empty, problem.root),

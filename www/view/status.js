@@ -7,16 +7,24 @@ import { h, show, text, variable } from "./dom.js";
 export function statusPart({ words, session }) {
   const { t } = words;
   const live = h("p", { class: "sr", "aria-live": "polite", role: "status" });
+  const happened = h("p", { class: "sr", "aria-live": "polite" });
+  /** @type {import("../state.js").State["news"]} */
+  let heard;
   const loading = h("p", { class: "small muted" });
   const bar = h("div", { class: "progress" }, h("span", {}));
   const busy = h("div", { class: "loading" }, loading, bar);
   const problem = problemBox("page", words, () => session.dispatch({ type: "dismissed" }));
   return {
-    root: h("div", { class: "status" }, live, busy, problem.root),
+    root: h("div", { class: "status" }, live, happened, busy, problem.root),
     render(state) {
       const { key, values } = state.status;
       const told = Object.entries(values).map(([name, value]) => [name, Number.isInteger(value) ? value : words.fixed(value, 2)]);
       text(live, t(key, Object.fromEntries(told)));
+      if (state.news && state.news !== heard) {
+        heard = state.news;
+        // A new node: the same words a second time are news as well.
+        happened.replaceChildren(h("span", {}, t(heard.key, heard.values)));
+      }
       show(busy, state.phase === "loading");
       problem.render(state);
       const { progress } = state;

@@ -51,7 +51,7 @@ export function tokensView({ words, session }) {
   /** @param {Candidates} candidates */
   const build = (candidates) => {
     const token = (/** @type {string} */ content, /** @type {number} */ place) =>
-      h("span", { class: "token", role: "option", id: `${id}-${place}`, "aria-selected": "false", "aria-label": spoken(content, t), pointerenter: (event) => event.pointerType === "mouse" && go(place), click: () => go(place) }, visible(content));
+      h("span", { class: "token", role: "option", lang: language(content), id: `${id}-${place}`, "aria-selected": "false", "aria-label": spoken(content, t), pointerenter: (event) => event.pointerType === "mouse" && go(place), click: () => go(place) }, visible(content));
     shown = [...candidates.tokens.map(({ text }, place) => token(text, place)), token(" …", candidates.tokens.length)];
     list.replaceChildren(...shown);
   };
@@ -111,6 +111,7 @@ function chances(name, className) {
         const [fill, word, share] = /** @type {HTMLElement[]} */ ([...item.children]);
         variable(fill, "--share", p.toFixed(4));
         text(word, content === "" ? t("tokens.end") : visible(content));
+        attribute(word, "lang", content === "" ? undefined : "");
         text(share, words.percent(p));
         attribute(item, "data-chosen", id === chosen);
       });
@@ -120,6 +121,9 @@ function chances(name, className) {
 
 /** A line's end would not be seen. @param {string} content */
 const visible = (content) => content.replace(/\n/g, "↵\n");
+
+/** Tokens are of the language that the model writes; what is said of a blank one is of the page's. @param {string} content */
+const language = (content) => (content.trim() === "" ? undefined : "");
 
 /** What a screen reader says of a token. @param {string} content @param {(key: string) => string} t */
 function spoken(content, t) {

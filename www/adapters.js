@@ -2,15 +2,14 @@
 
 import { toHash } from "./hash.js";
 import { LabError } from "./protocol.js";
+import { INCOMING, NAME } from "./session.js";
 import { isIdle, voice } from "./state.js";
 
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./state.js").News} News */
 /** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 
-/** In the lab: the adapter at work, one that is being checked, and kept ones that have spoken. */
-export const NAME = "default";
-export const INCOMING = "incoming";
+/** In the lab, beside those two: kept ones that have spoken. */
 const kept = (/** @type {string} */ id) => `shelf ${id}`;
 
 const LONGEST_NAME = 60;
@@ -218,7 +217,27 @@ export class Adapters {
   }
 
   #shelved() {
-    return (this.#shelf ??= this.#open());
+    return (this.#shelf ??= this.#opened());
+  }
+
+  async #opened() {
+    const { closing } = this.#session;
+    const shelf = await this.#open(undefined, (shelf) => this.#follow(shelf));
+    if (closing.aborted) shelf.close();
+    else closing.addEventListener("abort", () => shelf.close());
+    return shelf;
+  }
+
+  /** Another element or tab has changed the shelf. @param {import("./shelf.js").Shelf} shelf */
+  async #follow(shelf) {
+    const { state } = this.#session;
+    const gone = state.shelf.items.filter(({ id }) => !shelf.items().some((kept) => kept.id === id));
+    // What speaks here may have been deleted there.
+    if (gone.some(({ id }) => id === state.shelf.using)) await this.use(undefined);
+    if (isIdle(state)) await this.#session.attempt("adapter", async () => {
+      for (const { id } of gone) await this.remove(kept(id));
+    });
+    this.#tell(shelf);
   }
 
   /** @param {(shelf: import("./shelf.js").Shelf, lab: import("./lora-lab.js").LoraLab) => Promise<News>} action */
@@ -227,6 +246,7 @@ export class Adapters {
     if (!lab) return;
     await this.#session.attempt("adapter", async () => {
       const shelf = await this.#shelved();
+      await shelf.refresh();
       this.#tell(shelf, await action(shelf, lab));
     });
   }

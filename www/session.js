@@ -1,9 +1,9 @@
 /** What a reader can do, step by step with the engine: actions in, events for the reducer out. No DOM. */
 
-import { Adapters, INCOMING, NAME } from "./adapters.js";
-import { LabError, LoraLab } from "./lora-lab.js";
+import { CODES, LabError, LoraLab } from "./lora-lab.js";
 import { INITIAL, canGoOn, isIdle, mainAction, reduce, voice } from "./state.js";
 
+/** @typedef {import("./adapters.js").Adapters} Adapters */
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {import("./state.js").Event} Event */
 /** @typedef {import("./state.js").Place} Place */
@@ -12,6 +12,28 @@ import { INITIAL, canGoOn, isIdle, mainAction, reduce, voice } from "./state.js"
 
 /** What the base is asked when it is loaded and after each training: the answer has to stay the same, token for token. */
 const PROBE = { prompt: "Once upon a time", tokens: 40 };
+
+/** In the lab: the adapter at work, and one that is being checked. */
+export const NAME = "default";
+export const INCOMING = "incoming";
+
+/**
+ * An object whose methods all answer later, fetched with the first of their calls.
+ * @template {object} T
+ * @param {() => Promise<T>} make
+ * @returns {T}
+ */
+function fetched(make) {
+  /** @type {Promise<T> | undefined} */
+  let made;
+  const object = () => (made ??= make().catch((error) => {
+    // Without network, say; the next call tries again.
+    made = undefined;
+    throw new LabError(CODES.fetch, String(error), { cause: error });
+  }));
+  const call = (/** @type {string} */ name) => async (/** @type {unknown[]} */ ...args) => /** @type {any} */ (await object())[name](...args);
+  return /** @type {T} */ (new Proxy({}, { get: (_target, name) => call(String(name)) }));
+}
 
 export class Session {
   /** @type {State} */
@@ -43,7 +65,8 @@ export class Session {
   constructor(options, onState) {
     this.#options = options;
     this.#onState = onState;
-    this.adapters = new Adapters(this, options.openShelf);
+    /** There is none before the first training, and most readers' first view has no need of them. @type {Adapters} */
+    this.adapters = fetched(async () => new (await import("./adapters.js")).Adapters(this, options.openShelf));
   }
 
   /** The folder of the base. */

@@ -2,7 +2,6 @@
 
 import { wordsIn } from "./i18n.js";
 import base from "./styles/base.js";
-import brief from "./styles/brief.js";
 import chapters from "./styles/chapters.js";
 import { theme } from "./styles/theme.js";
 import { h } from "./view/dom.js";
@@ -61,7 +60,7 @@ export class Stage {
     });
     if (signal.aborted) return;
     const root = this.#host.shadowRoot ?? this.#host.attachShadow({ mode: "open" });
-    if (!root.adoptedStyleSheets.length) root.adoptedStyleSheets = [theme, base, chapters, brief];
+    if (!root.adoptedStyleSheets.length) root.adoptedStyleSheets = [theme, base, chapters];
     const { session } = scene;
     if (!session) return root.replaceChildren(poster(words, scene.begin));
     const isFirst = !this.#parts.length;

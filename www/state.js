@@ -170,7 +170,7 @@ function changed(state, event) {
     case "shelved": {
       const { items, durable } = event;
       const using = items.some(({ id }) => id === state.shelf.using) ? state.shelf.using : undefined;
-      return { ...state, shelf: { items, durable, using }, news: event.news ?? state.news, problem: without(state.problem, "adapter") };
+      return { ...state, shelf: { items, durable, using }, news: event.news ?? state.news, problem: event.news ? without(state.problem, "adapter") : state.problem };
     }
     case "used":
       return { ...state, shelf: { ...state.shelf, using: event.id }, link: undefined, news: speaking(state, event.id), problem: without(state.problem, "adapter") };

@@ -20,7 +20,7 @@ async function opened(open = async () => store()) {
       model: "unused",
       sampleText: async (id) => `the text of ${id}`,
       load: (options) => LoraLab.load({ ...options, model: MODEL, createWorker, saveEvery: -1 }),
-      openShelf: () => openShelf(open),
+      openShelf: (_open, onChange) => openShelf(open, onChange),
     },
     () => {},
   );
@@ -80,6 +80,43 @@ test("what is kept outlasts the page, what others left in the store is passed ov
   await second.adapters.use(second.state.shelf.items[0].id);
   assert.equal(second.state.after.text, "Once upo", "it speaks at once");
   await second.close();
+});
+
+test("two sessions have one shelf: what one does the other sees, and what is deleted no longer speaks", async () => {
+  const entries = new Map();
+  const [one, other] = [await opened(async () => store(entries)), await opened(async () => store(entries))];
+  const until = async (condition) => {
+    for (let tries = 0; !condition(); tries++) {
+      assert.ok(tries < 200, `waited in vain for ${condition}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  await one.act();
+  await one.adapters.keep("Salt");
+  await until(() => names(other)[0] === "Salt");
+  const [{ id }] = other.state.shelf.items;
+  await other.adapters.use(id);
+  assert.equal(await active(other), `shelf ${id}`);
+  await other.adapters.rename(id, "Sea salt");
+  await until(() => names(one)[0] === "Sea salt");
+  await one.adapters.discard(id);
+  await until(() => names(other).length === 0 && other.state.shelf.using === undefined);
+  assert.deepEqual((await other.lab.adapters()).map(({ name }) => name), []);
+  assert.deepEqual([one.state.problem, other.state.problem], [undefined, undefined]);
+  await one.close();
+  await other.close();
+});
+
+test("a change begins with what is on the shelf, though nobody told", async () => {
+  const entries = new Map();
+  const session = await opened(async () => store(entries));
+  await session.act();
+  await session.adapters.keep("Salt");
+  const [{ id }] = session.state.shelf.items;
+  entries.delete(id);
+  await session.adapters.rename(id, "Sea salt");
+  assert.deepEqual([session.state.problem?.code, entries.size], ["not-kept", 0], "what is gone does not come back");
+  await session.close();
 });
 
 test("without storage the shelf is in memory and says so; a full one keeps nothing and says that", async () => {

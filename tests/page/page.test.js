@@ -1,6 +1,6 @@
 // The whole page in headless Chromium, used as a reader uses it.
 import assert from "node:assert/strict";
-import { DEVICES, QUICK, everyReader, pageTest } from "./harness.js";
+import { DEVICES, LANGUAGES, QUICK, everyReader, pageTest } from "./harness.js";
 
 everyReader("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {
   const { page } = visit;
@@ -219,6 +219,24 @@ for (const [name, device] of Object.entries({ ...DEVICES, tablet: { ...DEVICES.p
     assert.ok((await wider()) <= 0);
     assert.deepEqual(visit.errors, []);
   }, { device });
+}
+
+for (const lang of Object.keys(LANGUAGES)) {
+  pageTest(`on a phone, ${lang}, what to learn from and the button that trains are in the first window`, async (visit) => {
+    const { page, word } = visit;
+    await visit.ready();
+    // Letters that no font has are boxes, and wider: then a conjunct is as wide as its three characters.
+    const width = (text) => page.evaluate((text) => document.createElement("canvas").getContext("2d").measureText(text).width, text);
+    if (lang === "hi" && (await width("क्ष")) === 3 * (await width("क"))) return visit.t.skip("no font for Devanagari on this machine");
+    const last = page.getByRole("radio", { name: word("sample.own") });
+    for (const control of [page.getByRole("radio", { name: word("sample.pirate") }), last, visit.button(word("train.train"))]) {
+      const { y, height } = await control.boundingBox();
+      assert.ok(y >= 0 && y + height <= 844, `${await control.evaluate((one) => one.outerHTML)} ends at ${y + height}`);
+    }
+    assert.equal(await page.evaluate(() => scrollY), 0);
+    const excerpt = page.locator(".excerpt");
+    assert.ok((await excerpt.textContent()).startsWith("Arr, me hearties!") && (await excerpt.boundingBox()).height < 30, "one line of the text");
+  }, { device: { ...DEVICES.phone, viewport: { width: 390, height: 844 } }, lang });
 }
 
 pageTest("every control has a name", async (visit) => {

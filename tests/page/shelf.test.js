@@ -74,6 +74,58 @@ everyReader("two voices are kept, swapped, renamed, deleted, and are there after
   assert.deepEqual(visit.errors, []);
 }, { seconds: 90 });
 
+everyReader("two elements of a page and a second tab have one shelf", async (visit) => {
+  const { page, word, lang } = visit;
+  const attributes = 'view="full" steps="4" batch="2" block="32" lr="0.01" rank="4" length="12"';
+  const theirs = html(`<lora-lab id="one" lang="${lang}" ${attributes}></lora-lab><lora-lab id="two" lang="${lang}" ${attributes}></lora-lab>`, { script: "element.js" });
+  const site = await serveFolder(WWW, { pages: { "theirs.html": theirs.replace("<head>", '<head><meta name="viewport" content="width=device-width">') } });
+  /** An element with its shelf in view. */
+  const lab = async (tab, id) => {
+    const element = tab.locator(`#${id}`);
+    await element.locator("[part=storage]").scrollIntoViewIfNeeded();
+    const shelf = element.locator("[part=storage][data-built] .shelf");
+    await shelf.waitFor();
+    return { element, shelf, speaking: (name) => shelf.getByRole("radio", { name: word("shelf.use", { name }) }) };
+  };
+  const usual = (tab, id) => tab.waitForFunction((id) => { const { state } = document.getElementById(id); return state?.phase === "ready" && state.before.text && !state.before.writing; }, id);
+  try {
+    await page.goto(`${site.url}theirs.html`);
+    await usual(page, "one");
+    await page.locator("#two").scrollIntoViewIfNeeded();
+    await usual(page, "two");
+    const two = await lab(page, "two");
+    await two.shelf.getByText(word("shelf.empty")).waitFor();
+    await visit.press(page.locator("#one").getByRole("button", { name: word("train.train"), exact: true }));
+    await page.waitForFunction(() => document.getElementById("one").state.phase === "done");
+    const one = await lab(page, "one");
+    await one.shelf.getByLabel(word("shelf.keep.name")).fill("Salt");
+    await visit.press(one.shelf.getByRole("button", { name: word("shelf.keep") }));
+    await one.speaking("Salt").waitFor();
+    await two.speaking("Salt").waitFor();
+    await visit.press(two.speaking("Salt"));
+    await two.element.getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
+
+    const tab = await visit.context.newPage();
+    await tab.goto(`${site.url}theirs.html`);
+    await usual(tab, "one");
+    const elsewhere = await lab(tab, "one");
+    await elsewhere.shelf.getByLabel(word("shelf.rename", { name: "Salt" })).fill("Sea salt");
+    await tab.keyboard.press("Enter");
+    await one.speaking("Sea salt").waitFor();
+    await two.element.getByText(word("compare.after.kept", { name: "Sea salt" })).waitFor();
+    const discard = elsewhere.shelf.getByRole("button", { name: word("shelf.delete.one", { name: "Sea salt" }) });
+    await visit.press(discard);
+    await visit.press(discard);
+    await one.speaking("Sea salt").waitFor({ state: "detached" });
+    // It spoke there: now nobody does.
+    await page.waitForFunction(() => { const { state } = document.getElementById("two"); return !state.shelf.items.length && state.shelf.using === undefined; });
+    assert.deepEqual(await page.evaluate(async () => (await document.getElementById("two").lab.adapters()).length), 0);
+    assert.deepEqual(visit.errors, []);
+  } finally {
+    await site.close();
+  }
+}, { seconds: 120 });
+
 pageTest("a kept adapter is exported as PEFT's two files, which load again", async (visit) => {
   await visit.ready();
   await visit.train();

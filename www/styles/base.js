@@ -13,6 +13,14 @@ button, input, textarea { font: inherit; color: inherit; margin: 0; }
 .muted, .about { color: var(--muted); }
 .figure, dd, output, .stats dd { font-variant-numeric: tabular-nums; }
 
+/* how much room each view keeps before there is anything in it */
+:host { min-height: var(--lora-min-height, 720px); }
+:host([view="compact"]) { min-height: var(--lora-min-height, 640px); }
+:host([view="compare"]) { min-height: var(--lora-min-height, 360px); }
+
+.poster { display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; min-height: inherit; text-align: center; }
+.poster p { max-width: 44ch; text-wrap: balance; }
+
 /* three steps */
 .steps { display: grid; gap: 20px; grid-template-columns: minmax(0, 1fr); align-items: stretch; }
 @media (min-width: 720px) { .steps { grid-template-columns: minmax(0, 4fr) minmax(0, 5fr); } .compare { grid-column: 1 / -1; } }
@@ -73,7 +81,7 @@ input[type="range"]:disabled { cursor: default; }
 .problem strong { display: block; font-weight: 600; line-height: 1.35; }
 .problem .detail { display: block; margin-top: 4px; font-size: 13px; line-height: 1.4; color: var(--muted); overflow-wrap: anywhere; }
 .problem .quiet { flex: none; margin: -6px -8px -6px 0; }
-@media (max-width: 480px) { .card { padding: 18px 16px; border-radius: 16px; } }
+@media (max-width: 480px) { .card { padding: 16px; border-radius: 16px; } .steps { gap: 14px; } .steps > .card { gap: 12px; } }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 @media (forced-colors: active) { .bar span, .progress span, .fill { forced-color-adjust: none; } }
 

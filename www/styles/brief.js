@@ -1,15 +1,8 @@
-/** What the small views look like, and how much room each view keeps before there is anything in it. */
+/** What the small views look like. */
 
 import { sheet } from "./sheet.js";
 
 export default sheet(/* css */ `
-:host { min-height: var(--lora-min-height, 720px); }
-:host([view="compact"]) { min-height: var(--lora-min-height, 640px); }
-:host([view="compare"]) { min-height: var(--lora-min-height, 360px); }
-
-.poster { display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; min-height: inherit; text-align: center; }
-.poster p { max-width: 44ch; text-wrap: balance; }
-
 /* one card instead of three; what would not fit into a narrow one is left to the full view */
 .brief { padding: 18px; border: 1px solid var(--line); border-radius: 18px; background: var(--card); display: flex; flex-direction: column; gap: 16px; }
 .brief > .card { padding: 0; border: 0; border-radius: 0; background: none; display: flex; flex-direction: column; gap: 14px; }

@@ -18,11 +18,16 @@ export default sheet(/* css */ `
 .excerpt { flex: 1 1 0; min-height: 0; overflow: hidden; margin-top: 4px; font: 15px/1.5 var(--serif); white-space: pre-line; color: var(--muted); -webkit-mask-image: linear-gradient(black 45%, transparent); mask-image: linear-gradient(black 45%, transparent); }
 .drop { display: none; position: absolute; inset: 6px; place-items: center; border: 2px dashed var(--accent); border-radius: 14px; background: var(--card); color: var(--accent); font: 500 19px var(--serif); }
 [data-drop] > .drop { display: grid; }
-/* On a phone the button that trains is in the first window, or just below it. */
+/* On a phone the choice and the button that trains are in the first window: of the text one line is seen, and the share that learns below the button. */
 @media (max-width: 480px) {
+  .steps .preview { flex: none; min-height: 0; }
+  .steps .preview figcaption { display: none; }
+  .steps .excerpt { flex: none; height: 1.5em; margin: 0; white-space: nowrap; text-overflow: ellipsis; -webkit-mask-image: none; mask-image: none; }
+  .steps .parameters { order: 1; }
+  .steps .parameters ~ :not(.actions) { order: 2; }
   .steps .choices { grid-template-columns: 1fr 1fr; }
   .steps .choice { align-content: center; min-height: 44px; }
-  .steps .choice:last-child:nth-child(odd) { grid-column: 1 / -1; }
+  .steps .choice:last-child:nth-child(even) { grid-column: 1 / -1; }
   .steps .choice .about { display: none; }
 }
 `);

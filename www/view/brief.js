@@ -6,6 +6,8 @@ import { button, problemBox } from "./controls.js";
 import { dataView } from "./data.js";
 import { attribute, h, show, text, variable } from "./dom.js";
 
+export { default as sheet } from "../styles/brief.js";
+
 /** @typedef {import("./part.js").Context} Context */
 /** @typedef {import("./part.js").Part} Part */
 

@@ -135,6 +135,13 @@ export function fileButton(label, { accept, multiple = false, class: className, 
 export function problemBox(place, words, dismiss) {
   const title = h("strong");
   const detail = h("span", { class: "detail", lang: "en" });
+  /** Few see one, so most of these words are fetched with the first that is wanted; what cannot be had is said in general. @param {string} code */
+  const name = (code) => {
+    const key = `problem.${code}`;
+    if (!words.has(key)) words.more().then(() => code === shown && words.has(key) && text(title, words.t(key)), () => {});
+    return words.t(words.has(key) ? key : "problem.any");
+  };
+  let shown = "";
   const root = h("div", { class: "problem", role: "alert" },
     h("div", {}, title, detail), place === "page" ? undefined : h("button", { type: "button", class: "quiet", click: dismiss }, words.t("problem.dismiss")));
   return {
@@ -143,8 +150,10 @@ export function problemBox(place, words, dismiss) {
     render({ problem }) {
       const here = problem?.place === place ? problem : undefined;
       attribute(root, "hidden", !here);
-      const key = `problem.${here?.code}`;
-      text(title, here ? words.t(words.has(key) ? key : "problem.any") : "");
+      if (shown !== (here?.code ?? "")) {
+        shown = here?.code ?? "";
+        text(title, shown && name(shown));
+      }
       text(detail, here?.message ?? "");
     },
   };

@@ -31,7 +31,8 @@ export async function* pieces(view, context, means) {
   status.root.dataset["view"] = view;
   yield { part: status };
   if (view === "full") return yield* fullPieces(context, means);
-  const { compactParts, compareParts } = await import("./brief.js");
+  const { compactParts, compareParts, sheet } = await import("./brief.js");
+  means.adopt(sheet);
   const parts = view === "compact" ? compactParts(context, means.samples) : compareParts(context);
   for (const part of parts) yield { part, framed: true };
 }

@@ -1,4 +1,4 @@
-/** The words inside the chapters and of the page of examples, fetched with the first of them. */
+/** The words inside the chapters, of the page of examples and of what seldom goes wrong, fetched with the first of them. */
 export default {
   "examples.title": "LoRA Lab: put it into your page",
   "examples.lead": "Each example runs here. What stands beside it is its own source, read from the same file.",
@@ -171,4 +171,25 @@ export default {
   "further.csv": "Log as CSV",
   "further.json": "Log as JSON",
   "further.empty": "Once training has paused or ended, it can be taken along.",
+
+  "problem.text-empty": "There is no text to train on",
+  "problem.text-binary": "This file is not text",
+  "problem.text-large": "This text is too large",
+  "problem.too-short": "The text is too short for this window and batch",
+  "problem.adapter-files": "An adapter is two files; choose both",
+  "problem.format": "This file cannot be read",
+  "problem.missing-tensor": "Something is missing in this adapter",
+  "problem.unknown-tensor": "This adapter was made for another model",
+  "problem.shape": "This adapter does not fit this model",
+  "problem.dtype": "This file holds numbers of an unknown kind",
+  "problem.not-finite": "This file holds numbers that are not finite",
+  "problem.no-target": "No layer of the model matches these targets",
+  "problem.no-layer": "The adapter has no such layer",
+  "problem.diverged": "The training lost its way; the last good state is kept. A lower learning rate helps.",
+  "problem.other-base": "This was made for another model",
+  "problem.link-format": "This link is broken: its adapter cannot be read",
+  "problem.storage": "This browser would not keep it",
+  "problem.not-kept": "There is no such adapter",
+  "problem.unsupported": "This is not supported",
+  "problem.race-died": "One of the two engines crashed, and the comparison has ended",
 };

@@ -7,7 +7,7 @@ import { serveFolder } from "./server.js";
 
 export const WWW = fileURLToPath(new URL("../../www/", import.meta.url));
 
-const docs = await readFile(new URL("../../docs/embedding.md", import.meta.url), "utf8");
+export const docs = await readFile(new URL("../../docs/embedding.md", import.meta.url), "utf8");
 /** What stands in a fence of docs/embedding.md and begins so. @param {string} start */
 const fenced = (start) => docs.split("\n```\n").map((text) => text.trim()).find((text) => text.startsWith(start)) ?? `docs/embedding.md has no ${start}`;
 

@@ -292,7 +292,9 @@ mod tests {
         assert!(page.contains("Cache-Control: no-store") && page.contains("text/html"), "{page}");
         assert!(request("GET /a%20b.wasm").contains("Content-Type: application/wasm\r\n"));
         for path in ["/", "/a%20b.wasm", "/embed"] {
-            assert!(request(&format!("GET {path}")).contains("Access-Control-Allow-Origin: *\r\n"), "{path}");
+            let answer = request(&format!("GET {path}"));
+            assert!(answer.contains("Access-Control-Allow-Origin: *\r\n"), "{path}: {answer}");
+            assert!(!answer.contains("X-Frame-Options") && !answer.contains("frame-ancestors"), "{path}: {answer}");
         }
         assert!(!request("HEAD /").contains("doctype"));
         assert!(request("GET /embed").contains("Location: /embed/\r\n"));

@@ -31,7 +31,7 @@ for (const [name, device] of Object.entries(DEVICES)) {
   for (const [view, height] of ROOM) {
     pageTest(`on a ${name} nothing jumps around the view ${view}, which begins by itself`, async (visit) => {
       const body = `${words}<lora-lab view="${view}" ${QUICK}></lora-lab>${words}`;
-      const page = html(body, { script: "element.js" }).replace("<title>", `<meta name="viewport" content="width=device-width"><style>${rule.replace(compact, height)}</style><title>`);
+      const page = html(body, { script: "element.js" }).replace("<title>", `<style>${rule.replace(compact, height)}</style><title>`);
       const site = await serveFolder(WWW, { pages: { "theirs.html": page } });
       try {
         await visit.page.goto(`${site.url}theirs.html`);

@@ -18,7 +18,7 @@ button, input, textarea { font: inherit; color: inherit; margin: 0; }
 :host([view="compact"]) { min-height: var(--lora-min-height, 740px); }
 :host([view="compare"]) { min-height: var(--lora-min-height, 560px); }
 @media (max-width: 480px) {
-  :host([view="compact"]) { min-height: var(--lora-min-height, 910px); }
+  :host([view="compact"]) { min-height: var(--lora-min-height, 930px); }
   :host([view="compare"]) { min-height: var(--lora-min-height, 820px); }
 }
 

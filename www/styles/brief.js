@@ -21,4 +21,6 @@ export default sheet(/* css */ `
 .training { display: grid; gap: 10px; }
 .training .primary { min-height: 44px; border-radius: 22px; font-size: 16px; }
 .training .line { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 16px; min-height: 20px; }
+/* Where both do not fit beside each other, the second has its line from the beginning. */
+@media (max-width: 480px) { .training .line { align-content: start; min-height: 40px; } }
 `);

@@ -16,8 +16,11 @@ const LANGUAGES = ["en", "hi"];
 const THEMES = ["light", "dark"];
 /** In bytes: what a reader of the repository does not notice. The quality falls until it is reached. */
 const LARGEST = 60_000;
-/** Pixels of the picture for each CSS pixel of a chapter on a laptop. A phone's are small enough as they are. */
+/** Pixels of the picture for each CSS pixel of a chapter on a laptop. A phone's are small enough as they are, unless they are long. */
 const SMALLER = 0.7;
+const TALLEST = { laptop: 1500, phone: 2400 };
+/** What is seen around a chapter: less than there is between two. */
+const MARGIN = 12;
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"];
 
 /** What is trained for the pictures. Most seeds give half-broken words; this one is among the best of 180 that were tried. */
@@ -66,7 +69,7 @@ try {
   if (TRAINED.flatMap((view) => [view, onPhone(view)]).some(wanted)) await trained();
   for (const [view, height] of Object.entries({ compact: 760, compare: 640 })) if (wanted(view)) await embedded(view, height);
   if (wanted("poster")) await poster();
-  if (wanted("examples")) await article("examples", () => "embed/index.html", ["main"]);
+  if (wanted("examples")) await article("examples", () => "embed/index.html", [".top", "main"]);
   if (wanted("tutorial")) await article("tutorial", (lang) => (lang === "en" ? "embed/tutorial.html" : `embed/tutorial.${lang}.html`));
   if (!only.length) await forget();
 } finally {
@@ -174,6 +177,12 @@ async function article(view, path, parts) {
     const page = await open(await reader(), `${path(lang)}#lang=${lang}`);
     await page.locator("lora-lab").first().scrollIntoViewIfNeeded();
     await until(page, READY);
+    for (const frame of await page.locator("iframe").all()) {
+      await frame.scrollIntoViewIfNeeded();
+      await frame.contentFrame().locator(".poster").waitFor();
+    }
+    // A sandboxed frame has a process of its own, which draws nothing outside the window.
+    if (parts) await page.setViewportSize({ ...LAPTOP, height: await page.evaluate(() => document.documentElement.scrollHeight) });
     for (const theme of THEMES) await shoot(page, `${view}.${lang}.${theme}`, parts);
     await page.context().close();
   }
@@ -238,10 +247,10 @@ async function area(page, parts) {
   const { width, height } = page.viewportSize();
   if (!parts) return { clip: { x: 0, y: 0, width, height, scale: 1 } };
   const boxes = await Promise.all(parts.map((part) => page.locator(part).first().boundingBox()));
-  const top = Math.max(0, Math.min(...boxes.map(({ y }) => y)) - 20);
-  const bottom = Math.max(...boxes.map(({ y, height }) => y + height)) + 20;
-  const scale = width > PHONE.width ? SMALLER : 1;
-  return { clip: { x: 0, y: top, width, height: bottom - top, scale }, captureBeyondViewport: true };
+  const top = Math.max(0, Math.min(...boxes.map(({ y }) => y)) - MARGIN);
+  const tall = Math.max(...boxes.map(({ y, height }) => y + height)) + MARGIN - top;
+  const scale = width > PHONE.width ? Math.min(SMALLER, TALLEST.laptop / tall) : Math.min(1, TALLEST.phone / tall);
+  return { clip: { x: 0, y: top, width, height: tall, scale }, captureBeyondViewport: true };
 }
 
 /** Put the page onto another device, touch and all. @param {import("playwright-core").Page} page @param {{ width: number, height: number }} device */

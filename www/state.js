@@ -60,7 +60,7 @@ import { DEFAULTS, sameTraining } from "./settings.js";
  * @property {import("./racing.js").Race} race LoRA against full fine-tuning
  * @property {Problem | undefined} problem
  * @property {{ key: string, values: Record<string, number> }} status what a screen reader is told of the lab's phase
- * @property {News | undefined} news what it is told of texts and the shelf
+ * @property {News[]} news what it is told of texts and the shelf, the latest last
  */
 
 /**
@@ -121,7 +121,7 @@ export const INITIAL = {
   race: NO_RACE,
   problem: undefined,
   status: { key: "status.idle", values: {} },
-  news: undefined,
+  news: [],
 };
 
 /** @param {State} state @param {Event} event @returns {State} */
@@ -170,10 +170,10 @@ function changed(state, event) {
     case "shelved": {
       const { items, durable } = event;
       const using = items.some(({ id }) => id === state.shelf.using) ? state.shelf.using : undefined;
-      return { ...state, shelf: { items, durable, using }, news: event.news ?? state.news, problem: event.news ? without(state.problem, "adapter") : state.problem };
+      return { ...state, shelf: { items, durable, using }, news: event.news ? latest(state, event.news) : state.news, problem: event.news ? without(state.problem, "adapter") : state.problem };
     }
     case "used":
-      return { ...state, shelf: { ...state.shelf, using: event.id }, link: undefined, news: speaking(state, event.id), problem: without(state.problem, "adapter") };
+      return { ...state, shelf: { ...state.shelf, using: event.id }, link: undefined, news: latest(state, speaking(state, event.id)), problem: without(state.problem, "adapter") };
     case "linked":
       return { ...state, link: event.link, problem: without(state.problem, "adapter") };
     case "writing":
@@ -184,7 +184,7 @@ function changed(state, event) {
       // A text that was cut short stands for no settings: whoever asks next gets it written from the start.
       const writing = state[event.side];
       // While it trains, a text follows the next one: only the last is news.
-      const news = event.whole && isIdle(state) ? { key: event.side === "before" ? "news.before" : "news.after", values: {} } : state.news;
+      const news = event.whole && isIdle(state) ? latest(state, { key: event.side === "before" ? "news.before" : "news.after", values: {} }) : state.news;
       return { ...state, [event.side]: { ...writing, writing: false, key: event.whole ? writing.key : "" }, news };
     }
     case "checking":
@@ -214,6 +214,9 @@ const atWork = ({ shelf }) => ({ shelf: { ...shelf, using: undefined }, link: un
 export function voice({ adapter, shelf }) {
   return shelf.using === undefined ? adapter : shelf.items.find(({ id }) => id === shelf.using);
 }
+
+/** More than one may come between two frames. @param {State} state @param {News} news */
+const latest = (state, news) => [...state.news.slice(-2), news];
 
 /** @param {State} state @param {string | undefined} id @returns {News} */
 function speaking({ shelf }, id) {

@@ -110,3 +110,14 @@ test("reset and import leave nothing of the old run", () => {
     assert.equal(state.after.text, "");
   }
 });
+
+test("what has happened is told each by itself, also when it comes at once; a text amid training is no news", () => {
+  const kept = { id: "a", name: "Salt", sample: "", base: "", kept: 0, bytes: 0, trainable: 0, rank: 1 };
+  const after = (...events) => events.reduce(reduce, { ...INITIAL, phase: "done" });
+  const state = after({ type: "shelved", items: [kept], durable: true, news: { key: "news.kept", values: { name: "Salt" } } }, { type: "used", id: "a" }, { type: "written", side: "after", whole: true });
+  assert.deepEqual(state.news.map(({ key }) => key), ["news.kept", "news.used", "news.after"]);
+  assert.equal(state.news[1].values.name, "Salt");
+  assert.deepEqual(after({ type: "written", side: "before", whole: true }, { type: "written", side: "before", whole: true }).news.map(({ key }) => key), ["news.before", "news.before"]);
+  assert.deepEqual(reduce({ ...INITIAL, phase: "training" }, { type: "written", side: "after", whole: true }).news, []);
+  assert.deepEqual(after({ type: "written", side: "after", whole: false }).news, []);
+});

@@ -1,37 +1,35 @@
 // The engine's build and its number of workers, chosen as a reader does.
 import assert from "node:assert/strict";
-import { DEVICES, QUICK, pageTest } from "./harness.js";
+import { QUICK, everyReader, pageTest } from "./harness.js";
 
-for (const [name, device] of Object.entries(DEVICES)) {
-  pageTest(`on a ${name} the fast build and more workers take over what was trained, and go on`, async (visit) => {
-    const { page } = visit;
-    await visit.ready();
-    assert.deepEqual(await visit.state().then(({ lanes }) => lanes), "simd128");
-    await visit.train();
-    const logits = "async (lab) => [...(await lab.logits(await lab.encode('Once upon a time')))]";
-    const before = await visit.engine(logits);
-    await visit.press(page.getByText("More settings"));
-    const fast = page.getByRole("checkbox", { name: /^Fast build/ });
-    await visit.press(fast);
-    await visit.until((state) => state.lanes === "relaxed-simd" && !state.after.writing && !state.digest.checking);
-    await page.getByText(/The engine runs as relaxed-simd/).waitFor();
-    const after = await visit.engine(logits);
-    assert.ok(after.every((value, i) => Math.abs(value - before[i]) < 1e-2), "the same adapter, rounded otherwise");
-    await page.getByLabel("Workers").fill("2");
-    await page.keyboard.press("Enter");
-    await visit.until((state) => state.workers === 2);
-    await visit.press("Reset");
-    await visit.train();
-    const { run, digest } = await visit.state();
-    assert.equal(run.step, QUICK.steps);
-    assert.ok(digest.now === digest.first);
-    assert.match(page.url(), /workers=2&fast=1/);
-    await visit.press(fast);
-    await visit.until((state) => state.lanes === "simd128");
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    assert.deepEqual(visit.errors, []);
-  }, { device });
-}
+everyReader("the fast build and more workers take over what was trained, and go on", async (visit) => {
+  const { page, word } = visit;
+  await visit.ready();
+  assert.deepEqual(await visit.state().then(({ lanes }) => lanes), "simd128");
+  await visit.train();
+  const logits = "async (lab) => [...(await lab.logits(await lab.encode('Once upon a time')))]";
+  const before = await visit.engine(logits);
+  await visit.press(page.getByText(word("train.more")));
+  const fast = page.getByRole("checkbox", { name: word("train.fast") });
+  await visit.press(fast);
+  await visit.until((state) => state.lanes === "relaxed-simd" && !state.after.writing && !state.digest.checking);
+  await page.getByText(word("train.engine", { lanes: "relaxed-simd", count: 1 })).waitFor();
+  const after = await visit.engine(logits);
+  assert.ok(after.every((value, i) => Math.abs(value - before[i]) < 1e-2), "the same adapter, rounded otherwise");
+  await page.getByLabel(word("train.workers")).fill("2");
+  await page.keyboard.press("Enter");
+  await visit.until((state) => state.workers === 2);
+  await visit.press(word("train.reset"));
+  await visit.train();
+  const { run, digest } = await visit.state();
+  assert.equal(run.step, QUICK.steps);
+  assert.ok(digest.now === digest.first);
+  assert.match(page.url(), /workers=2&fast=1/);
+  await visit.press(fast);
+  await visit.until((state) => state.lanes === "simd128");
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  assert.deepEqual(visit.errors, []);
+});
 
 pageTest("a link chooses both before anything is loaded, and a browser without relaxed SIMD takes the other build", async (visit) => {
   await visit.ready({ ...QUICK, workers: 2, fast: 1 });

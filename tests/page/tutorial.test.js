@@ -11,6 +11,8 @@ async function open(visit, name) {
     const lab = document.querySelector("lora-lab");
     for (const [attribute, value] of Object.entries({ steps: 6, batch: 2, block: 64, lr: 0.01, length: 24 })) lab.setAttribute(attribute, String(value));
   });
+  // It begins when it comes into view, which on a phone takes a scroll where letters are wide.
+  await visit.page.locator("lora-lab").scrollIntoViewIfNeeded();
   await visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing && state.digest.now && state.settings.steps === 6);
   await visit.page.locator("#fingerprint:enabled").waitFor();
 }

@@ -7,9 +7,9 @@ import { h, show, text, variable } from "./dom.js";
 export function statusPart({ words, session }) {
   const { t } = words;
   const live = h("p", { class: "sr", "aria-live": "polite", role: "status" });
-  const happened = h("p", { class: "sr", "aria-live": "polite" });
-  /** @type {import("../state.js").State["news"]} */
-  let heard;
+  const happened = h("div", { class: "sr", "aria-live": "polite" });
+  // What was told before, in another language say, is no longer news.
+  const heard = new WeakSet(session.state.news);
   const loading = h("p", { class: "small muted" });
   const bar = h("div", { class: "progress" }, h("span", {}));
   const busy = h("div", { class: "loading" }, loading, bar);
@@ -20,10 +20,12 @@ export function statusPart({ words, session }) {
       const { key, values } = state.status;
       const told = Object.entries(values).map(([name, value]) => [name, Number.isInteger(value) ? value : words.fixed(value, 2)]);
       text(live, t(key, Object.fromEntries(told)));
-      if (state.news && state.news !== heard) {
-        heard = state.news;
+      for (const news of state.news) {
+        if (heard.has(news)) continue;
+        heard.add(news);
         // A new node: the same words a second time are news as well.
-        happened.replaceChildren(h("span", {}, t(heard.key, heard.values)));
+        happened.append(h("p", {}, t(news.key, news.values)));
+        if (happened.children.length > state.news.length) happened.firstElementChild?.remove();
       }
       show(busy, state.phase === "loading");
       problem.render(state);

@@ -1,5 +1,6 @@
 /** The page of examples: its words in the reader's language, and beside each example the source that makes it. */
 
+import "../language.js";
 import { LoraLabElement } from "../element.js";
 import { fetchBytes } from "../fetch.js";
 import { languageToggle } from "../toggle.js";

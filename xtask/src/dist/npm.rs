@@ -57,7 +57,7 @@ pub fn package(www: &Path, files: &[PathBuf], to: &Path) -> Result<()> {
 /// Not our own pages, nor what keeps them for a visit without network.
 fn is_packed(path: &Path) -> bool {
     let is_page = path.extension().is_some_and(|extension| extension == "html" || extension == "css");
-    let ours = ["page.js", "language.js", "offline.js", "sw.js", "icon.svg"].map(Path::new);
+    let ours = ["page.js", "language.js", "toggle.js", "offline.js", "sw.js", "icon.svg"].map(Path::new);
     is_shipped(path) && !path.starts_with("embed") && !ours.contains(&path) && (path.starts_with("vendor") || !is_page)
 }
 
@@ -159,7 +159,7 @@ mod tests {
         {
             assert!(is_packed(Path::new(packed)), "{packed}");
         }
-        for not in ["index.html", "page.js", "page.css", "embed/frame.js", "sw.js", "vendor.json", "builtins.d.ts"] {
+        for not in ["index.html", "page.js", "toggle.js", "embed/frame.js", "sw.js", "vendor.json", "builtins.d.ts"] {
             assert!(!is_packed(Path::new(not)), "{not}");
         }
     }

@@ -69,12 +69,12 @@ pageTest("a new version is taken on the next visit; what has not changed is not 
   await first.close();
 
   const { files } = await listed();
-  const words = (await readFile(join(SITE, "i18n/en.js"), "utf8")).replace('"train.train": "Train"', '"train.train": "Train now"');
-  files["i18n/en.js"] = createHash("sha256").update(words).digest("hex");
+  const words = (await readFile(join(SITE, "i18n/en/first.js"), "utf8")).replace('"train.train": "Train"', '"train.train": "Train now"');
+  files["i18n/en/first.js"] = createHash("sha256").update(words).digest("hex");
   const asked = [];
   const options = {
     port: first.port,
-    pages: { "i18n/en.js": words, "sw-files.js": `self.LORA_LAB = ${JSON.stringify({ version: "next", files })};` },
+    pages: { "i18n/en/first.js": words, "sw-files.js": `self.LORA_LAB = ${JSON.stringify({ version: "next", files })};` },
     override: (file) => void asked.push(file),
   };
   const second = await serveFolder(SITE, options);

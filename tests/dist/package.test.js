@@ -50,12 +50,17 @@ test("every entry has types, and whatever an export names is packed", () => {
   assert.ok(![...files].some((file) => /^embed\/|\.html$|^sw|vendor\.json/.test(file)));
 });
 
-test("the README tells the size of every address that stays", async () => {
+test("the README tells the size of every address that stays, of all else, and of the whole but itself", async () => {
   const readme = await readFile(join(work, "node_modules/lora-lab/README.md"), "utf8");
   const rows = [...readme.matchAll(/^\| `([^`]+)` \| (\d+) \| (\d+) \|$/gm)];
   assert.ok(rows.length >= 10);
   const sizes = new Map(packed.files.map(({ path, size }) => [path, size]));
   for (const [, path, bytes] of rows) assert.equal(Number(bytes), sizes.get(path), path);
+  const [, others, rest] = readme.match(/^\| (\d+) other files \| (\d+) \|/m).map(Number);
+  const [, count, all] = readme.match(/^\| all (\d+) \| (\d+) \|/m).map(Number);
+  const named = rows.reduce((sum, [, , bytes]) => sum + Number(bytes), 0);
+  assert.deepEqual([count, all], [packed.files.length - 1, packed.unpackedSize - sizes.get("README.md")]);
+  assert.deepEqual([others, rest], [count - rows.length, all - named]);
 });
 
 for (const resolution of ["bundler", "nodenext"]) {

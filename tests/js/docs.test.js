@@ -1,9 +1,11 @@
 // The docs against the sources: nothing is missing, nothing is told that is not there, links lead somewhere, snippets run.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { access, readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { AttributeElement, SETTINGS } from "../../www/attributes.js";
 import { LoraLabElement } from "../../www/element.js";
 import { CODES, LoraLab } from "../../www/lora-lab.js";
@@ -28,8 +30,13 @@ function section(heading) {
   return after.split(new RegExp(`^#{1,${level}} `, "m"))[0];
 }
 
-/** The rows of a section's tables, cell by cell; the heads left out. */
-const rows = (text) => [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row]) => row.split("|").map((cell) => cell.trim()));
+/** The rows of a section's tables, cell by cell; the heads left out. What is told twice would be told differently one day. */
+function rows(text) {
+  const found = [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row]) => row.split("|").map((cell) => cell.trim()));
+  const firsts = found.map(([first]) => first);
+  assert.deepEqual(firsts, [...new Set(firsts)], "each row is told once");
+  return found;
+}
 /** What stands in the first cells. */
 const named = (text) => rows(text).map(([first]) => first.match(/^`([^`]+)`/)[1]);
 const sorted = (names) => [...new Set(names)].sort();
@@ -112,10 +119,15 @@ test("every method, event, custom property and part of the element is told", () 
   assert.deepEqual(words(section("## Parts"), /`([a-z]+)`/g).filter((name) => name !== "full"), sorted([...parts, ...CHAPTERS.map(({ name }) => name)]));
 });
 
-test("the addresses that stay are those that the package promises", async () => {
+test("the addresses that stay are those that the package promises, and weigh what is told, to a tenth", async () => {
   const promised = words((await read("xtask/src/dist/npm.rs")).match(/const ADDRESSES[^;]*;[^;]*;/)[0], /"([^"]+)"/g);
-  const table = (await read("docs/embedding.md")).split("## Which files may be named")[1].split("## ")[0];
-  assert.deepEqual(words(table, /^\| (`.*?) \|/gm).flatMap((cell) => words(cell, /`([^`]+)`/g)).sort(), promised);
+  const table = rows((await read("docs/embedding.md")).split("## Which files may be named")[1].split("## ")[0]).filter((row) => row.length === 4 && /^`[^`]+`$/.test(row[0]));
+  assert.deepEqual(table.map(([name]) => name.slice(1, -1)).sort(), promised);
+  for (const [name, ...told] of table) {
+    const content = await readFile(join(WWW, name.slice(1, -1)));
+    const is = [content.length, gzipSync(content, { level: 9 }).length];
+    for (const [index, size] of is.entries()) assert.ok(Math.abs(told[index] / size - 1) <= 0.1, `${name}: ${told.slice(0, 2)} is told, it has ${is}`);
+  }
 });
 
 /** GitHub's name for a heading. */
@@ -135,6 +147,13 @@ for (const page of PAGES) {
     }
   });
 }
+
+test("every picture that the docs show is one that the script makes", async () => {
+  const made = execFileSync(process.execPath, [join(ROOT, "docs/screenshots.mjs"), "--list"], { encoding: "utf8" }).trim().split("\n");
+  const shown = (await Promise.all(PAGES.map(read))).flatMap((text) => [...text.matchAll(/docs\/img\/([^)]+)\.webp/g)].map(([, name]) => name));
+  assert.ok(shown.length);
+  for (const name of shown) assert.ok(made.includes(name), `${name}, of ${made}`);
+});
 
 /** Every snippet of JavaScript: its page, its line, its text and whether it can run in Node. */
 const snippets = (await Promise.all(PAGES.map(async (page) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pageTest } from "./harness.js";
-import { QUICK, WWW, html } from "./sites.js";
+import { CORS, QUICK, WWW, html, theirSite } from "./sites.js";
 import { serveFolder } from "./server.js";
 
 const recipes = await readFile(new URL("../../docs/recipes.md", import.meta.url), "utf8");
@@ -37,6 +37,39 @@ for (const source of snippets) {
     }, { "letters.txt": letters });
   });
 }
+
+pageTest("the recipe for a notebook runs in a cell's output: the log below the element is the run's", async (visit) => {
+  const { page } = visit;
+  const [, cell] = recipes.match(/^HTML\("""\n([\s\S]*?)^"""\)/m);
+  const ours = await serveFolder(WWW, { headers: CORS });
+  const notebook = await theirSite({ "index.html": html('<div id="output"></div>') });
+  try {
+    await page.goto(notebook.url);
+    // As Python reads the string.
+    const output = cell.replaceAll("\\\\", "\\").replace("https://lab.example/", ours.url).replace('steps="60"', QUICK);
+    await page.evaluate((output) => {
+      const place = document.getElementById("output");
+      place.innerHTML = output;
+      // A script that came as text does not run: notebooks put a new one in its place.
+      for (const script of place.querySelectorAll("script")) {
+        const made = document.createElement("script");
+        for (const { name, value } of script.attributes) made.setAttribute(name, value);
+        made.textContent = script.textContent;
+        script.replaceWith(made);
+      }
+    }, output);
+    await visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing && state.digest.now);
+    await visit.train();
+    const { run } = await visit.state();
+    const lines = run.log.map(({ step, loss, heldOutLoss = "" }) => `${step},${loss},${heldOutLoss}`);
+    assert.equal(lines.length, 4);
+    assert.equal(await page.locator("#log").textContent(), ["step,loss,unseen", ...lines].join("\n"));
+    assert.deepEqual(visit.errors, []);
+  } finally {
+    await notebook.close();
+    await ours.close();
+  }
+});
 
 pageTest("a folder of texts and a folder of a model, as the recipes name them", async (visit) => {
   const [, markup] = recipes.match(/^```html\n(<lora-lab samples.*?<\/lora-lab>)/m);

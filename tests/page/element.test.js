@@ -1,8 +1,13 @@
 // <lora-lab> as somebody else puts it into a page: attributes, properties, methods, events, and no download before its time.
 import assert from "node:assert/strict";
-import { pageTest } from "./harness.js";
+import { DEVICES, pageTest } from "./harness.js";
 import { QUICK, WWW, html } from "./sites.js";
 import { serveFolder } from "./server.js";
+
+/** What a person does is done on each device. @type {typeof pageTest} */
+const onEach = (name, body) => {
+  for (const [on, device] of Object.entries(DEVICES)) pageTest(`on a ${on}, ${name}`, body, { device });
+};
 
 /** Open a page, beside ours, of this content. */
 async function embedded(visit, body, use) {
@@ -18,7 +23,7 @@ async function embedded(visit, body, use) {
 
 const heavy = (visit) => visit.requests.filter((url) => /\.wasm$|\.safetensors$|worker\.js$/.test(url));
 
-pageTest("nothing heavy is downloaded before the element is in view, and then it is", async (visit) => {
+onEach("nothing heavy is downloaded before the element is in view, and then it is", async (visit) => {
   const { page } = visit;
   await embedded(visit, `<div style="height: 4000px"></div><lora-lab view="compact" ${QUICK}></lora-lab>`, async () => {
     await page.waitForTimeout(300);
@@ -31,7 +36,7 @@ pageTest("nothing heavy is downloaded before the element is in view, and then it
   });
 });
 
-pageTest("with start=click a key on the poster starts it, and nothing around it moves", async (visit) => {
+onEach("with start=click a key or a tap on the poster starts it, and nothing around it moves", async (visit) => {
   const { page } = visit;
   await embedded(visit, `<p>Before</p><lora-lab start="click" view="compact" ${QUICK}></lora-lab><p id="after">After</p>`, async () => {
     await page.evaluate(() => {
@@ -44,9 +49,12 @@ pageTest("with start=click a key on the poster starts it, and nothing around it 
     assert.deepEqual(heavy(visit), []);
     const start = visit.button("Start");
     assert.ok(await start.isVisible());
-    await page.keyboard.press("Tab");
-    assert.equal(await page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.textContent), "Start");
-    await page.keyboard.press("Enter");
+    if (visit.device.hasTouch) await start.tap();
+    else {
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.textContent), "Start");
+      await page.keyboard.press("Enter");
+    }
     await visit.until((state) => state.phase === "ready" && state.before.text && !state.before.writing);
     assert.ok(await page.evaluate(() => document.activeElement === document.querySelector("lora-lab")), "the focus stays in the element");
     await visit.train();
@@ -132,7 +140,7 @@ pageTest("its methods do what its buttons do, tell what they did by events, and 
   });
 });
 
-pageTest("several on one page train at once, and each as if it were alone", async (visit) => {
+onEach("several on one page train at once, and each as if it were alone", async (visit) => {
   const { page } = visit;
   const one = `<lora-lab id="one" start="click" view="compact" ${QUICK}></lora-lab>`;
   const two = `<lora-lab id="two" start="click" view="compact" ${QUICK} sample="robot" seed="5"></lora-lab>`;
@@ -153,7 +161,7 @@ pageTest("several on one page train at once, and each as if it were alone", asyn
     assert.equal(first.sample, "pirate");
     assert.notEqual(first.adapter, second.adapter);
     // A radio of one is no radio of the other, and no label leads across.
-    await page.locator("#one").getByRole("radio", { name: /Recipes/ }).check();
+    await visit.press(page.locator("#one label").filter({ hasText: "Recipes" }));
     await page.waitForFunction(() => document.getElementById("one").state.corpus.id === "recipes");
     assert.equal(await page.evaluate(() => document.getElementById("two").state.corpus.id), "robot");
     assert.equal(await page.locator("#two").getByRole("radio", { name: /robot/ }).isChecked(), true);
@@ -163,7 +171,7 @@ pageTest("several on one page train at once, and each as if it were alone", asyn
   });
 });
 
-pageTest("the view `compare` trains by itself; given an adapter's folder it does not", async (visit) => {
+onEach("the view `compare` trains by itself; given an adapter's folder it does not", async (visit) => {
   const { page } = visit;
   let files, after;
   await embedded(visit, `<lora-lab view="compare" ${QUICK} prompt="The dog"></lora-lab>`, async () => {

@@ -13,16 +13,19 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
+/** As `cargo xtask serve` has it: a sandboxed frame is of another origin, wherever it comes from. */
+const OURS = { "Access-Control-Allow-Origin": "*" };
+
 /**
  * @param {string} folder
  * @param {object} [options]
  * @param {string} [options.path] under which it lies
  * @param {(path: string) => string | undefined} [options.override]
  * @param {Record<string, string | Uint8Array>} [options.pages] contents of files that no folder holds
- * @param {Record<string, string>} [options.headers] that go with every answer
+ * @param {Record<string, string>} [options.headers] that go with every answer, in place of what `serve` sends
  * @param {number} [options.port] else any that is free
  */
-export async function serveFolder(folder, { path = "/some/where/", override, pages = {}, headers = {}, port = 0 } = {}) {
+export async function serveFolder(folder, { path = "/some/where/", override, pages = {}, headers = OURS, port = 0 } = {}) {
   /** @type {{ file: string, bytes: number }[]} every answer, in its order */
   const sent = [];
   const server = createServer(async (request, response) => {

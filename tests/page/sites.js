@@ -7,7 +7,7 @@ import { serveFolder } from "./server.js";
 
 export const WWW = fileURLToPath(new URL("../../www/", import.meta.url));
 
-const docs = await readFile(new URL("../../docs/embedding.md", import.meta.url), "utf8");
+export const docs = await readFile(new URL("../../docs/embedding.md", import.meta.url), "utf8");
 /** What stands in a fence of docs/embedding.md and begins so. @param {string} start */
 const fenced = (start) => docs.split("\n```\n").map((text) => text.trim()).find((text) => text.startsWith(start)) ?? `docs/embedding.md has no ${start}`;
 
@@ -22,7 +22,7 @@ export const QUICK = 'steps="4" batch="2" block="32" lr="0.01" rank="4" length="
 
 /** A page around some HTML. @param {string} body @param {{ policy?: string, script?: string }} [options] */
 export const html = (body, { policy, script = "" } = {}) => `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Somebody's page</title><link rel="icon" href="data:,">
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Somebody's page</title><link rel="icon" href="data:,">
 ${policy ? `<meta http-equiv="Content-Security-Policy" content="${policy}">` : ""}
 </head><body>${body}${script && `<script type="module" src="${script}"></script>`}</body></html>`;
 

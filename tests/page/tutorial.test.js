@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import en from "../../www/i18n/en.js";
 import hi from "../../www/i18n/hi.js";
-import { pageTest } from "./harness.js";
+import { DEVICES, pageTest } from "./harness.js";
 
 /** Open it with a training that takes a moment; settles when the base has told its story. */
 async function open(visit, name) {
@@ -17,8 +17,10 @@ async function open(visit, name) {
   await visit.page.locator("#fingerprint:enabled").waitFor();
 }
 
-for (const [name, table] of Object.entries({ "tutorial.html": en, "tutorial.hi.html": hi })) {
-  pageTest(`${name}: what is between the paragraphs is alive`, async (visit) => {
+const PAGES = { "tutorial.html": en, "tutorial.hi.html": hi };
+
+for (const [name, table] of Object.entries(PAGES)) for (const [on, device] of Object.entries(DEVICES)) {
+  pageTest(`${name} on a ${on}: what is between the paragraphs is alive, and nothing is wider than the screen`, async (visit) => {
     const { page } = visit;
     await open(visit, name);
     const shown = (what) => page.locator(`[data-show="${what}"]`).first().textContent();
@@ -29,17 +31,17 @@ for (const [name, table] of Object.entries({ "tutorial.html": en, "tutorial.hi.h
     const { in: inputs, out } = info.layers[0];
     assert.deepEqual([await number("in"), await number("out"), await number("lora")], [inputs, out, 8 * (inputs + out)]);
     // The rank moves the picture at once, and the box's settings when the slider rests.
-    await page.locator("#rank").fill("4");
+    await visit.slide(page.locator("#rank"), 4);
     assert.equal(await number("lora"), 4 * (inputs + out));
     assert.equal(await page.locator("#matrices .a").getAttribute("width"), "4");
     await visit.until((state) => state.settings.rank === 4);
     assert.equal(await page.locator("#strength").isDisabled(), true);
-    await page.locator("#fingerprint").click();
+    await visit.press(page.locator("#fingerprint"));
     await page.locator("#fingerprints li").first().waitFor();
 
-    await visit.button(table["train.train"]).click();
+    await visit.press(table["train.train"]);
     await visit.until((state) => state.phase === "done" && state.after.text && !state.after.writing);
-    await page.locator("#fingerprint").click();
+    await visit.press(page.locator("#fingerprint"));
     await page.locator("#fingerprints li").nth(1).waitFor();
     assert.equal(await page.locator("[data-when=same]").isVisible(), true);
     assert.equal(await page.locator("[data-when=differs]").isVisible(), false);
@@ -53,7 +55,7 @@ for (const [name, table] of Object.entries({ "tutorial.html": en, "tutorial.hi.h
     const adapted = await voice.textContent();
     const { prompt, strength } = (await visit.state()).settings;
     const base = prompt + (await visit.engine("(lab, prompt) => lab.generate(prompt, { temperature: 0, maxTokens: 48, adapter: false })", prompt)).text;
-    await page.locator("#strength").fill("0");
+    await visit.slide(page.locator("#strength"), 0);
     await voice.filter({ hasText: base }).waitFor();
     assert.notEqual(adapted, base);
     // The box has kept its own.
@@ -62,20 +64,12 @@ for (const [name, table] of Object.entries({ "tutorial.html": en, "tutorial.hi.h
 
     const files = [];
     page.on("download", (download) => files.push(download.suggestedFilename()));
-    await page.locator("#save").click();
+    await visit.press(page.locator("#save"));
     for (let tries = 0; files.length < 2 && tries < 50; tries++) await page.waitForTimeout(50);
     assert.deepEqual(files.sort(), ["adapter_config.json", "adapter_model.safetensors"]);
     assert.deepEqual(visit.errors, []);
     const strangers = visit.requests.filter((url) => !url.startsWith(`${visit.origin}/some/where/`) && !url.startsWith("blob:"));
     assert.deepEqual(strangers, []);
-  });
-
-  for (const width of [360, 1280]) {
-    pageTest(`${name}: nothing is wider than a screen of ${width} pixels`, async (visit) => {
-      const { page } = visit;
-      await open(visit, name);
-      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
-      if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}-${width}.png`, fullPage: true });
-    }, { device: { viewport: { width, height: 800 } } });
-  }
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), device.viewport.width);
+  }, { device });
 }

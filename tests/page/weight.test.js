@@ -1,24 +1,12 @@
 // What the page costs before anything is trained, and that nothing jumps under whoever reads.
 import assert from "node:assert/strict";
 import { DEVICES, LANGUAGES, QUICK, pageTest } from "./harness.js";
+import { assertStill, readOn, watchShifts } from "./shifts.js";
 
 /** Bytes on the wire before Train, in each language. The server of this test compresses nothing, as `cargo xtask serve` and some static hosts do not. */
 const LIGHT = 250_000;
-/** The bound of the Core Web Vitals is 0.1. */
-const STILL = 0.05;
-
 /** Not counted: the model, and the engine, which is the wasm with the glue that wasm-bindgen writes for it. The worker's own modules are. */
 const HEAVY = /^pkg\/|^models\//;
-
-function watchShifts() {
-  window.shifts = [];
-  new PerformanceObserver((list) => {
-    for (const { value, hadRecentInput, sources, startTime } of list.getEntries()) {
-      const moved = sources.map(({ node }) => node && `${node.nodeName} ${node.className ?? ""}`);
-      window.shifts.push({ value, hadRecentInput, at: Math.round(startTime), moved });
-    }
-  }).observe({ type: "layout-shift", buffered: true });
-}
 
 for (const [name, device] of Object.entries(DEVICES)) {
   for (const [lang, table] of Object.entries(LANGUAGES)) {
@@ -26,19 +14,9 @@ for (const [name, device] of Object.entries(DEVICES)) {
       await visit.ready({ ...QUICK, lang });
       await visit.press(table["train.train"]);
       await visit.settled("done");
-      // Down through all chapters by the wheel, as a reader goes.
-      await visit.page.mouse.move(device.viewport.width / 2, device.viewport.height / 2);
-      const bottom = () => scrollY + innerHeight >= document.documentElement.scrollHeight - 1;
-      for (let turns = 0; turns < 400 && !(await visit.page.evaluate(bottom)); turns++) {
-        await visit.page.mouse.wheel(0, 120);
-        await visit.drawn();
-      }
+      await readOn(visit);
       await visit.page.locator("[part=further][data-built]").waitFor();
-      const shifts = await visit.page.evaluate(() => window.shifts);
-      // What a reader's own click has opened may move what is below it, as the standard has it.
-      const sum = shifts.filter(({ hadRecentInput }) => !hadRecentInput).reduce((total, { value }) => total + value, 0);
-      visit.t.diagnostic(`layout shift ${sum.toFixed(4)}`);
-      assert.ok(sum <= STILL, `layout shift ${sum}, expected at most ${STILL}: ${JSON.stringify(shifts, null, 1)}`);
+      await assertStill(visit);
       assert.deepEqual(visit.errors, []);
     }, { device, init: watchShifts });
   }

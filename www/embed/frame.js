@@ -1,6 +1,6 @@
 /** For an iframe: the element with the attributes that the address names, `frame.html?view=compact&sample=robot&rank=4`. */
 
-import "../language.js";
+import { linked } from "../language.js";
 import { LoraLabElement } from "../element.js";
 
 const element = document.createElement("lora-lab");
@@ -9,3 +9,9 @@ for (const [name, value] of new URLSearchParams(location.search)) {
 }
 document.documentElement.lang = element.lang || document.documentElement.lang;
 document.querySelector("main")?.append(element);
+
+// The page around it may turn to another language, and a fragment is all that it can change without loading this anew.
+addEventListener("hashchange", () => {
+  const lang = linked();
+  if (lang) document.documentElement.lang = element.lang = lang;
+});

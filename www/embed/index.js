@@ -1,14 +1,22 @@
 /** The page of examples: its words in the reader's language, and beside each example the source that makes it. */
 
 import "../language.js";
+import { LoraLabElement } from "../element.js";
 import { fetchBytes } from "../fetch.js";
-import { language, wordsIn } from "../i18n.js";
+import { languageToggle } from "../toggle.js";
 import { translate } from "../translate.js";
 import { run } from "./engine.js";
 
-wordsIn(language(document.documentElement.lang)).then(async (words) => {
+const toggle = /** @type {HTMLButtonElement} */ (document.getElementById("language"));
+
+languageToggle(toggle, async (lang, words) => {
   await words.more();
-  translate(words.t);
+  return () => {
+    translate(words.t);
+    for (const lab of document.querySelectorAll("lora-lab")) if (lab instanceof LoraLabElement) lab.lang = lang;
+    // A frame follows its fragment, and is not loaded anew for it.
+    for (const frame of document.querySelectorAll("iframe")) frame.src = `${frame.src.split("#")[0]}#lang=${lang}`;
+  };
 });
 
 for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-source]"))) {

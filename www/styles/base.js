@@ -15,8 +15,12 @@ button, input, textarea { font: inherit; color: inherit; margin: 0; }
 
 /* how much room each view keeps before there is anything in it */
 :host { min-height: var(--lora-min-height, 720px); }
-:host([view="compact"]) { min-height: var(--lora-min-height, 640px); }
-:host([view="compare"]) { min-height: var(--lora-min-height, 360px); }
+:host([view="compact"]) { min-height: var(--lora-min-height, 740px); }
+:host([view="compare"]) { min-height: var(--lora-min-height, 560px); }
+@media (max-width: 480px) {
+  :host([view="compact"]) { min-height: var(--lora-min-height, 930px); }
+  :host([view="compare"]) { min-height: var(--lora-min-height, 820px); }
+}
 
 .poster { display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; min-height: inherit; text-align: center; }
 .poster p { max-width: 44ch; text-wrap: balance; }

@@ -110,8 +110,12 @@ fn plain(status: u16, text: &str) -> Response<std::io::Cursor<Vec<u8>>> {
 }
 
 fn with_policy<R: std::io::Read>(response: Response<R>) -> Response<R> {
-    // What was built a moment ago has to be what the page loads.
-    response.with_header(header("Cache-Control", "no-store")).with_header(header("X-Content-Type-Options", "nosniff"))
+    response
+        // What was built a moment ago has to be what the page loads.
+        .with_header(header("Cache-Control", "no-store"))
+        .with_header(header("X-Content-Type-Options", "nosniff"))
+        // As docs/embedding.md asks of every host: a sandboxed frame is of another origin even here. Nothing served is secret.
+        .with_header(header("Access-Control-Allow-Origin", "*"))
 }
 
 fn header(name: &str, value: &str) -> Header {
@@ -287,6 +291,11 @@ mod tests {
         assert!(page.starts_with("HTTP/1.1 200") && page.ends_with("<!doctype html>page"), "{page}");
         assert!(page.contains("Cache-Control: no-store") && page.contains("text/html"), "{page}");
         assert!(request("GET /a%20b.wasm").contains("Content-Type: application/wasm\r\n"));
+        for path in ["/", "/a%20b.wasm", "/embed"] {
+            let answer = request(&format!("GET {path}"));
+            assert!(answer.contains("Access-Control-Allow-Origin: *\r\n"), "{path}: {answer}");
+            assert!(!answer.contains("X-Frame-Options") && !answer.contains("frame-ancestors"), "{path}: {answer}");
+        }
         assert!(!request("HEAD /").contains("doctype"));
         assert!(request("GET /embed").contains("Location: /embed/\r\n"));
         assert!(

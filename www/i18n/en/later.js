@@ -1,11 +1,13 @@
 /** The words inside the chapters, of the page of examples and of what seldom goes wrong, fetched with the first of them. */
 export default {
   "examples.title": "LoRA Lab: put it into your page",
-  "examples.lead": "Each example runs here. What stands beside it is its own source, read from the same file.",
+  "examples.lead": "Each example runs here. What stands below it is its own source, read from the same file.",
   "examples.three.heading": "Three lines",
   "examples.three.text": "One card, as wide as your page allows. Engine and model are downloaded when it comes into view.",
   "examples.frame.heading": "A frame with parameters",
   "examples.frame.text": "Where no script may be added. Every attribute of the element is a parameter of the address; this one waits for a click and is always dark.",
+  "examples.sandbox.heading": "A frame in a sandbox",
+  "examples.sandbox.text": "Whatever runs in it cannot reach your page or its storage. Its files come as from a foreign origin, so the server has to send Access-Control-Allow-Origin; without that this frame stays empty.",
   "examples.engine.heading": "The engine alone",
   "examples.engine.text": "Without any interface of ours: load, attach, train, write.",
   "examples.engine.run": "Run",

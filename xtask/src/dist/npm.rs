@@ -1,6 +1,6 @@
 //! dist-npm/: the modules of www/ as an npm package, with types made from their JSDoc.
 
-use super::{is_shipped, references};
+use super::{files_of, is_shipped, references};
 use crate::build::{copy, gzipped_size, read};
 use crate::process::{self, MINUTE};
 use crate::setup;
@@ -49,13 +49,15 @@ pub fn package(www: &Path, files: &[PathBuf], to: &Path) -> Result<()> {
         fs::write(to.join(name), text).map_err(|e| format!("cannot write {}: {e}", to.join(name).display()))
     };
     write("package.json", manifest()?)?;
-    write("README.md", with_sizes(&setup::read(&root().join("npm/README.md"))?, &sizes(to)?)?)
+    let readme = setup::read(&root().join("npm/README.md"))?;
+    let readme = with_table(&readme, SIZES, &sizes(to)?)?;
+    write("README.md", with_table(&readme, VIEWS, &views()?)?)
 }
 
 /// Not our own pages, nor what keeps them for a visit without network.
 fn is_packed(path: &Path) -> bool {
     let is_page = path.extension().is_some_and(|extension| extension == "html" || extension == "css");
-    let ours = ["page.js", "language.js", "offline.js", "sw.js", "icon.svg"].map(Path::new);
+    let ours = ["page.js", "language.js", "toggle.js", "offline.js", "sw.js", "icon.svg"].map(Path::new);
     is_shipped(path) && !path.starts_with("embed") && !ours.contains(&path) && (path.starts_with("vendor") || !is_page)
 }
 
@@ -86,22 +88,63 @@ fn manifest() -> Result<String> {
     }
 }
 
-/// A line for each address that stays, and one for all else.
+/// A line for each address that stays, one for all else, and one for the whole. The README that will hold it is not weighed.
 fn sizes(folder: &Path) -> Result<String> {
     let mut table = String::from("| file | bytes | gzipped |\n|---|---:|---:|\n");
+    let (mut rest, mut all) = (Size::default(), Size::default());
+    let others: Vec<PathBuf> = files_of(folder)?
+        .into_iter()
+        .filter(|file| !ADDRESSES.iter().any(|address| file == Path::new(address)))
+        .collect();
     for address in ADDRESSES {
-        let bytes = read(&folder.join(address))?;
-        table += &format!("| `{address}` | {} | {} |\n", bytes.len(), gzipped_size(&bytes)?);
+        let size = Size::of(&folder.join(address))?;
+        all += size;
+        table += &format!("| `{address}` | {} | {} |\n", size.bytes, size.gzipped);
     }
+    for file in &others {
+        rest += Size::of(&folder.join(file))?;
+    }
+    all += rest;
+    table += &format!("| {} other files | {} | {} |\n", others.len(), rest.bytes, rest.gzipped);
+    table += &format!("| all {} | {} | {} |\n", ADDRESSES.len() + others.len(), all.bytes, all.gzipped);
     Ok(table)
 }
 
-const SIZES: &str = "<!-- sizes -->\n";
+#[derive(Clone, Copy, Default)]
+struct Size {
+    bytes: usize,
+    gzipped: usize,
+}
 
-fn with_sizes(readme: &str, table: &str) -> Result<String> {
-    match readme.split_once(SIZES) {
+impl Size {
+    fn of(file: &Path) -> Result<Self> {
+        let bytes = read(file)?;
+        Ok(Self { bytes: bytes.len(), gzipped: gzipped_size(&bytes)? })
+    }
+}
+
+impl std::ops::AddAssign for Size {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.gzipped += other.gzipped;
+    }
+}
+
+/// What each view downloads: docs/embedding.md has the table, and a test that measures it in a browser.
+fn views() -> Result<String> {
+    let page = setup::read(&root().join("docs/embedding.md"))?;
+    let table = page.split_once(VIEWS).and_then(|(_, after)| after.split_once("<!-- end of views -->"));
+    table.map(|(table, _)| table.to_owned()).ok_or_else(|| "docs/embedding.md has no table of views".into())
+}
+
+const SIZES: &str = "<!-- sizes -->\n";
+const VIEWS: &str = "<!-- views -->\n";
+
+/// The README with a table in the place of a mark.
+fn with_table(readme: &str, mark: &str, table: &str) -> Result<String> {
+    match readme.split_once(mark) {
         Some((before, after)) => Ok(format!("{before}{table}{after}")),
-        None => Err(format!("npm/README.md has no line `{}` for the table of sizes", SIZES.trim())),
+        None => Err(format!("npm/README.md has no line `{}` for a table", mark.trim())),
     }
 }
 
@@ -116,7 +159,7 @@ mod tests {
         {
             assert!(is_packed(Path::new(packed)), "{packed}");
         }
-        for not in ["index.html", "page.js", "page.css", "embed/frame.js", "sw.js", "vendor.json", "builtins.d.ts"] {
+        for not in ["index.html", "page.js", "toggle.js", "embed/frame.js", "sw.js", "vendor.json", "builtins.d.ts"] {
             assert!(!is_packed(Path::new(not)), "{not}");
         }
     }
@@ -127,8 +170,31 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_sizes_has_its_place() {
-        assert_eq!(with_sizes("a\n<!-- sizes -->\nb\n", "| x |\n").unwrap(), "a\n| x |\nb\n");
-        assert!(with_sizes("a\n", "").is_err());
+    fn a_table_takes_the_place_of_its_mark() {
+        assert_eq!(with_table("a\n<!-- sizes -->\nb\n", SIZES, "| x |\n").unwrap(), "a\n| x |\nb\n");
+        assert!(with_table("a\n", SIZES, "").is_err());
+    }
+
+    #[test]
+    fn the_docs_have_a_table_of_views() {
+        let table = views().unwrap();
+        assert!(table.starts_with("| ") && table.ends_with("|\n") && table.contains("`compact`"), "{table}");
+    }
+
+    #[test]
+    fn the_sizes_are_those_of_the_addresses_of_all_else_and_of_both() {
+        let folder = std::env::temp_dir().join(format!("lora-lab-sizes-{}", std::process::id()));
+        for (index, file) in ADDRESSES.iter().chain(&["other.js", "view/another.js"]).enumerate() {
+            let path = folder.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x".repeat(index)).unwrap();
+        }
+        let table = sizes(&folder).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        let row = |start: &str| table.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+        let bytes = |start: &str| row(start).split(" | ").nth(1).unwrap().parse::<usize>().unwrap();
+        assert_eq!(bytes("| `element.js`"), 1);
+        assert_eq!(bytes("| 2 other files"), 14 + 15);
+        assert_eq!(bytes("| all 16"), (0..16).sum::<usize>());
     }
 }

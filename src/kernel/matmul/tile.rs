@@ -100,39 +100,45 @@ impl Strip<'_> {
         if rows.is_empty() {
             return;
         }
+        if self.more.is_empty() {
+            self.compute_tiles::<V, T, false>(height, panels, rows, output);
+        } else {
+            self.compute_tiles::<V, T, true>(height, panels, rows, output);
+        }
+    }
+
+    fn compute_tiles<V: Lanes, const T: bool, const MORE: bool>(
+        &self,
+        height: usize,
+        panels: usize,
+        rows: Range<usize>,
+        output: &mut [f32],
+    ) {
         match (height, panels) {
-            (1, 1) => self.tiles::<V, 1, 1, T>(rows, output),
-            (1, 4) => self.tiles::<V, 1, 4, T>(rows, output),
-            (2, 1) => self.tiles::<V, 2, 1, T>(rows, output),
-            (2, 2) => self.tiles::<V, 2, 2, T>(rows, output),
-            (3, 1) => self.tiles::<V, 3, 1, T>(rows, output),
-            (4, 1) => self.tiles::<V, 4, 1, T>(rows, output),
-            (5, 1) if ROWS >= 5 => self.tiles::<V, 5, 1, T>(rows, output),
-            (6, 1) if ROWS >= 6 => self.tiles::<V, 6, 1, T>(rows, output),
-            (7, 1) if ROWS >= 7 => self.tiles::<V, 7, 1, T>(rows, output),
-            (8, 1) if ROWS >= 8 => self.tiles::<V, 8, 1, T>(rows, output),
-            (9, 1) if ROWS >= 9 => self.tiles::<V, 9, 1, T>(rows, output),
-            (10, 1) if ROWS >= 10 => self.tiles::<V, 10, 1, T>(rows, output),
-            (11, 1) if ROWS >= 11 => self.tiles::<V, 11, 1, T>(rows, output),
-            (12, 1) if ROWS >= 12 => self.tiles::<V, 12, 1, T>(rows, output),
+            (1, 1) => self.tiles::<V, 1, 1, T, MORE>(rows, output),
+            (1, 4) => self.tiles::<V, 1, 4, T, MORE>(rows, output),
+            (2, 1) => self.tiles::<V, 2, 1, T, MORE>(rows, output),
+            (2, 2) => self.tiles::<V, 2, 2, T, MORE>(rows, output),
+            (3, 1) => self.tiles::<V, 3, 1, T, MORE>(rows, output),
+            (4, 1) => self.tiles::<V, 4, 1, T, MORE>(rows, output),
+            (5, 1) if ROWS >= 5 => self.tiles::<V, 5, 1, T, MORE>(rows, output),
+            (6, 1) if ROWS >= 6 => self.tiles::<V, 6, 1, T, MORE>(rows, output),
+            (7, 1) if ROWS >= 7 => self.tiles::<V, 7, 1, T, MORE>(rows, output),
+            (8, 1) if ROWS >= 8 => self.tiles::<V, 8, 1, T, MORE>(rows, output),
+            (9, 1) if ROWS >= 9 => self.tiles::<V, 9, 1, T, MORE>(rows, output),
+            (10, 1) if ROWS >= 10 => self.tiles::<V, 10, 1, T, MORE>(rows, output),
+            (11, 1) if ROWS >= 11 => self.tiles::<V, 11, 1, T, MORE>(rows, output),
+            (12, 1) if ROWS >= 12 => self.tiles::<V, 12, 1, T, MORE>(rows, output),
             _ => unreachable!("no tile of {height} rows and {panels} panels"),
         }
     }
 
     /// Tiles of `R` rows and `G` panels: `Σ_p left[i + r][p]·panels[g][p]`, the sums in registers, then into `output`.
     ///
-    /// Three things here are for the machine code that comes out at the end, in V8 above all (seen in its disassembly):
-    /// - The inner loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the use of its sum;
-    ///   without the exits, to the last of the eight steps, and the operands of all eight would be alive at once, on the stack.
-    /// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose constant
-    ///   offsets no longer fit into the load instructions, and each load costs an addition.
-    /// - It is a function of its own, so that nothing else competes for registers.
+    /// A function of its own, so that nothing else competes for registers; and one for sums of a single block, which most are, for the
+    /// loop over further ones costs as much as twenty steps.
     #[inline(never)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "iterators over these arrays are closures, which not every inliner sees through"
-    )]
-    fn tiles<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(
+    fn tiles<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool, const MORE: bool>(
         &self,
         rows: Range<usize>,
         output: &mut [f32],
@@ -168,70 +174,13 @@ impl Strip<'_> {
                 fetched += LINE;
             }
             let mut sums = [[[V::splat(0.); COLUMNS]; G]; R];
-            let mut blocks = more.iter();
-            let mut block = block;
-            loop {
-                let Block { term: Term { left, right, .. }, p, depth } = *block;
-                let row_stride = right.row_stride::<V, TRANSPOSED>();
-                let panel_stride = right.panel_stride::<V, TRANSPOSED>(p);
-                let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
-                let (mut q, mut remaining) = (0, depth);
-                // SAFETY: where row i begins, checked above.
-                let a = unsafe { left.data.as_ptr().add(i * a_row + p * a_step) };
-                // SAFETY: where the panel begins, checked above.
-                let b = unsafe { right.data.as_ptr().add(right.start::<V, TRANSPOSED>(columns.start, p)) };
-                while remaining > 0 {
-                    q = black_box(q);
-                    // SAFETY: i + r < rows.end and q < depth: inside, as checked above.
-                    let a = unsafe { a.add(q * a_step) };
-                    // SAFETY: q < depth: inside, as checked above.
-                    let b = unsafe { b.add(q * row_stride) };
-                    let (mut a_rows, mut b_panels) = ([a; R], [b; G]);
-                    for r in 1..R {
-                        // SAFETY: i + r < rows.end: inside, as checked above.
-                        a_rows[r] = unsafe { a.add(r * a_row) };
-                    }
-                    for g in 1..G {
-                        // SAFETY: one of the strip's panels, as checked above.
-                        b_panels[g] = unsafe { b.add(g * panel_stride) };
-                    }
-                    macro_rules! step {
-                        ($u:literal) => {
-                            let (a_step, row_stride) = ($u * a_step, $u * row_stride);
-                            let mut b_row = [[V::splat(0.); COLUMNS]; G];
-                            for g in 0..G {
-                                for c in 0..COLUMNS {
-                                    // SAFETY: q + u < depth: row q + u of the panel has `width` floats, as checked above.
-                                    b_row[g][c] = unsafe { V::load_from(b_panels[g].add(row_stride).add(c * V::LEN)) };
-                                }
-                            }
-                            for r in 0..R {
-                                // SAFETY: q + u < depth: inside, as checked above.
-                                let a = V::splat(unsafe { *a_rows[r].add(a_step) });
-                                for g in 0..G {
-                                    for c in 0..COLUMNS {
-                                        sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
-                                    }
-                                }
-                            }
-                            if remaining == $u + 1 {
-                                break;
-                            }
-                        };
-                    }
-                    step!(0);
-                    step!(1);
-                    step!(2);
-                    step!(3);
-                    step!(4);
-                    step!(5);
-                    step!(6);
-                    step!(7);
-                    q += 8;
-                    remaining -= 8;
+            // SAFETY: rows i..i + R of blocks that were checked above.
+            unsafe { accumulate::<V, R, G, TRANSPOSED>(&mut sums, block, i, columns.start) };
+            if MORE {
+                for block in *more {
+                    // SAFETY: as above.
+                    unsafe { accumulate::<V, R, G, TRANSPOSED>(&mut sums, block, i, columns.start) };
                 }
-                let Some(next) = blocks.next() else { break };
-                block = next;
             }
             if whole {
                 // SAFETY: inside, checked above.
@@ -288,5 +237,87 @@ impl Strip<'_> {
             }
             .store_partial(out);
         }
+    }
+}
+
+/// `sums += Σ_q left[i + r][q]·panels[g][q]` over the rows of a block, the panels being those that column `j` begins.
+///
+/// Two things here are for the machine code that comes out at the end, in V8 above all (seen in its disassembly):
+/// - The loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the use of its sum;
+///   without the exits, to the last of the eight steps, and the operands of all eight would be alive at once, on the stack.
+/// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose constant
+///   offsets no longer fit into the load instructions, and each load costs an addition.
+///
+/// # Safety
+/// [`Block::check`] has passed for rows `i..i + R` and `j`.
+#[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "iterators over these arrays are closures, which not every inliner sees through"
+)]
+unsafe fn accumulate<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool>(
+    sums: &mut [[[V; COLUMNS]; G]; R],
+    block: &Block,
+    i: usize,
+    j: usize,
+) {
+    let Block { term: Term { left, right, .. }, p, depth } = *block;
+    let row_stride = right.row_stride::<V, TRANSPOSED>();
+    let panel_stride = right.panel_stride::<V, TRANSPOSED>(p);
+    let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };
+    let (mut q, mut remaining) = (0, depth);
+    // SAFETY: where row i begins: inside, says the caller.
+    let a = unsafe { left.data.as_ptr().add(i * a_row + p * a_step) };
+    // SAFETY: where the panel begins: inside, says the caller.
+    let b = unsafe { right.data.as_ptr().add(right.start::<V, TRANSPOSED>(j, p)) };
+    while remaining > 0 {
+        q = black_box(q);
+        // SAFETY: row i + r and q < depth: inside, says the caller.
+        let a = unsafe { a.add(q * a_step) };
+        // SAFETY: q < depth: inside, says the caller.
+        let b = unsafe { b.add(q * row_stride) };
+        let (mut a_rows, mut b_panels) = ([a; R], [b; G]);
+        for r in 1..R {
+            // SAFETY: row i + r: inside, says the caller.
+            a_rows[r] = unsafe { a.add(r * a_row) };
+        }
+        for g in 1..G {
+            // SAFETY: one of the strip's panels, says the caller.
+            b_panels[g] = unsafe { b.add(g * panel_stride) };
+        }
+        macro_rules! step {
+            ($u:literal) => {
+                let (a_step, row_stride) = ($u * a_step, $u * row_stride);
+                let mut b_row = [[V::splat(0.); COLUMNS]; G];
+                for g in 0..G {
+                    for c in 0..COLUMNS {
+                        // SAFETY: q + u < depth: row q + u of the panel has `width` floats, says the caller.
+                        b_row[g][c] = unsafe { V::load_from(b_panels[g].add(row_stride).add(c * V::LEN)) };
+                    }
+                }
+                for r in 0..R {
+                    // SAFETY: q + u < depth: inside, says the caller.
+                    let a = V::splat(unsafe { *a_rows[r].add(a_step) });
+                    for g in 0..G {
+                        for c in 0..COLUMNS {
+                            sums[r][g][c] = a.mul_add(b_row[g][c], sums[r][g][c]);
+                        }
+                    }
+                }
+                if remaining == $u + 1 {
+                    break;
+                }
+            };
+        }
+        step!(0);
+        step!(1);
+        step!(2);
+        step!(3);
+        step!(4);
+        step!(5);
+        step!(6);
+        step!(7);
+        q += 8;
+        remaining -= 8;
     }
 }

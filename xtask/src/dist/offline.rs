@@ -33,20 +33,14 @@ fn is_kept(file: &Path) -> bool {
     file != Path::new("sw.js") && !file.extension().is_some_and(|extension| extension == "md" || extension == "LICENSE")
 }
 
-/// The page with offline.js, and a policy that lets it register a worker of its own origin. Each place has to be there once.
+/// The page with offline.js. The place for it has to be there once.
 fn registering(html: &str, depth: usize) -> Result<String> {
-    let up = "../".repeat(depth);
-    let script = format!("  <script type=\"module\" src=\"{up}offline.js\"></script>\n  </head>");
-    let changes = [("</head>", script.as_str()), ("worker-src blob:", "worker-src blob: 'self'")];
-    let mut page = html.to_owned();
-    for (from, to) in changes {
-        let count = page.matches(from).count();
-        if count != 1 {
-            return Err(format!("expected `{from}` once, got it {count} times"));
-        }
-        page = page.replace(from, to);
+    let count = html.matches("</head>").count();
+    if count != 1 {
+        return Err(format!("expected `</head>` once, got it {count} times"));
     }
-    Ok(page)
+    let up = "../".repeat(depth);
+    Ok(html.replace("</head>", &format!("  <script type=\"module\" src=\"{up}offline.js\"></script>\n  </head>")))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -62,13 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_registers_from_its_own_depth_and_under_its_policy() {
-        let html = "<head><meta content=\"worker-src blob:; img-src 'self'\">\n  </head><body></body>";
-        let page = registering(html, 1).unwrap();
-        assert!(page.contains("src=\"../offline.js\"></script>\n  </head>"), "{page}");
-        assert!(page.contains("worker-src blob: 'self'; img-src 'self'"), "{page}");
+    fn a_page_registers_from_its_own_depth() {
+        let html = "<head><meta>\n  </head><body></body>";
+        assert!(registering(html, 1).unwrap().contains("src=\"../offline.js\"></script>\n  </head>"));
         assert!(registering(html, 0).unwrap().contains("src=\"offline.js\""));
-        for wrong in ["<head></head>", "worker-src blob:", "<head>worker-src blob:</head></head>"] {
+        for wrong in ["<head>", "<head></head></head>"] {
             assert!(registering(wrong, 0).is_err(), "{wrong}");
         }
     }

@@ -135,10 +135,15 @@ fn serialize(data: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>, metadata: &[(&str, S
 /// The container, checked: header in bounds, sizes that fit, no overlap (all by the `safetensors`
 /// crate), and no name twice (which it accepts).
 fn open<'a>(bytes: &'a [u8], what: &'static str) -> Result<SafeTensors<'a>> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| Error::format(what, e))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| not_safetensors(what, bytes, &e))?;
     let header = &bytes[8..8 + header_length(bytes)];
     serde_json::from_slice::<UniqueKeys>(header).map_err(|e| Error::format(what, e))?;
     Ok(file)
+}
+
+/// The crate says what it stumbled over, which tells little of a picture or of half a download.
+fn not_safetensors(what: &'static str, bytes: &[u8], error: &::safetensors::SafeTensorError) -> Error {
+    Error::format(what, format!("expected a whole file in the safetensors format, got {} bytes: {error}", bytes.len()))
 }
 
 /// The header's length field; only for bytes that [`SafeTensors::deserialize`] has accepted.
@@ -147,7 +152,7 @@ fn header_length(bytes: &[u8]) -> usize {
 }
 
 fn metadata(bytes: &[u8], what: &'static str) -> Result<HashMap<String, String>> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| Error::format(what, e))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| not_safetensors(what, bytes, &e))?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
 

@@ -23,10 +23,13 @@ impl TokenData {
             return Err(Error::config("heldOut", "0 to 0.9", held_out));
         }
         let held_out_from = ids.len() - (ids.len() as f64 * held_out) as usize;
-        if held_out > 0. && ids.len() - held_out_from < 2 {
-            return Err(Error::TooShort { part: "the held-out part", got: ids.len() - held_out_from, needed: 2 });
+        // What there is too little of to train on is told first: it asks for more text than the other.
+        let data = Self::split(ids, held_out_from, block, vocabulary)?;
+        let got = data.held_out().len();
+        if held_out > 0. && got < 2 {
+            return Err(Error::TooShort { part: "the held-out part", got, needed: 2 });
         }
-        Self::split(ids, held_out_from, block, vocabulary)
+        Ok(data)
     }
 
     /// Holds out what comes from position `held_out_from` on.

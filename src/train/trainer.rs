@@ -58,7 +58,7 @@ impl Trainer {
     /// A run over `ids` that updates `vars` and nothing else.
     ///
     /// # Errors
-    /// `config`, `too-short`, `token`, and `too-long` if a sequence is longer than the context.
+    /// `config`, also if a sequence is longer than the context; `too-short`, `token`.
     pub fn new(vars: Vec<Var>, ids: Vec<u32>, config: TrainConfig, model: &dyn CausalLm) -> Result<Self> {
         config.check()?;
         let data = TokenData::new(ids, config.held_out, config.block_size, model.vocabulary())?;
@@ -72,7 +72,8 @@ impl Trainer {
     pub fn with_data(vars: Vec<Var>, data: TokenData, config: TrainConfig, model: &dyn CausalLm) -> Result<Self> {
         config.check()?;
         if config.block_size > model.context() {
-            return Err(Error::TooLong { got: config.block_size, context: model.context() });
+            let expected = format!("at most {}, the model's context", model.context());
+            return Err(Error::config("blockSize", expected, config.block_size));
         }
         let optimizer = AdamW::new(vars, config.optimizer())?;
         Ok(Self { config, data, optimizer, proven: None, frozen: Mutex::default() })

@@ -329,24 +329,31 @@ export class LoraLab {
   }
 
   /**
-   * Go on with another number of workers or the other build. Adapters and training are kept; train() takes up where it stood.
+   * Go on with another number of workers or the other build. Adapters and training are kept; train() takes up where it stood. What is asked
+   * meanwhile, another reload() as well, waits.
    * @param {{ workers?: number, fast?: boolean }} options as in load()
    */
   async reload(options) {
     const engine = engineOf(options);
-    await this.#ask("save", [], { save: "all" });
-    this.workers = howMany(options.workers);
-    this.#model = [this.#model[0], this.#model[1], engine];
-    const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
-    this.#client.close(reason);
-    this.#restart(reason);
-    await this.#ready;
+    const before = this.#ready;
+    const anew = async () => {
+      await before;
+      if (this.#disposed) throw disposed();
+      const { saved } = await this.#client.request("save", [], { save: "all" });
+      Object.assign(this.#saved, saved);
+      this.workers = howMany(options.workers);
+      this.#model = [this.#model[0], this.#model[1], engine];
+      const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
+      this.#client.close(reason);
+      await this.#replace(reason);
+    };
+    return this.#readyAfter(anew());
   }
 
   /** End the workers. Whatever is pending rejects with the code "disposed". */
   async dispose() {
     this.#disposed = true;
-    const error = new LabError(CODES.disposed, "this lab was disposed of");
+    const error = disposed();
     this.#client.close(error);
     this.#pool.end(error);
   }
@@ -366,7 +373,7 @@ export class LoraLab {
    */
   async #ask(method, args, options) {
     await this.#ready;
-    if (this.#disposed) throw new LabError(CODES.disposed, "this lab was disposed of");
+    if (this.#disposed) throw disposed();
     const { result, saved } = await this.#client.request(method, args, options);
     Object.assign(this.#saved, saved);
     return result;
@@ -377,7 +384,7 @@ export class LoraLab {
     this.#client = client;
     this.lanes = lanes;
     this.#pool = new Pool(client, this.#createWorker);
-    client.onDeath = (error) => this.#restart(error, () => this.#onRestart?.(error));
+    client.onDeath = (error) => this.#readyAfter(this.#replace(error, () => this.#onRestart?.(error)));
   }
 
   /**
@@ -385,22 +392,27 @@ export class LoraLab {
    * @param {LabError} reason
    * @param {() => void} [then]
    */
-  #restart(reason, then) {
+  async #replace(reason, then) {
     this.#pool.end(reason);
-    const start = async () => {
-      // Hardly any page needs it.
-      const { replacement } = await import("./restart.js");
-      const next = await replacement(this.#createWorker, this.#model, this.#saved, { reason, unwanted: () => this.#disposed });
-      if (!next) return;
-      this.#saved = next.state;
-      this.#follow(next.client, next.loaded);
-      then?.();
-    };
-    this.#ready = start();
-    // Every later request waits for it and fails as it does; without one nobody would have listened.
-    this.#ready.catch(() => {});
+    // Hardly any page needs it.
+    const { replacement } = await import("./restart.js");
+    const next = await replacement(this.#createWorker, this.#model, this.#saved, { reason, unwanted: () => this.#disposed });
+    if (!next) return;
+    this.#saved = next.state;
+    this.#follow(next.client, next.loaded);
+    then?.();
+  }
+
+  /** Every later request waits for it and fails as it does. @param {Promise<void>} work */
+  #readyAfter(work) {
+    this.#ready = work;
+    // Without a later request nobody would have listened.
+    work.catch(() => {});
+    return work;
   }
 }
+
+const disposed = () => new LabError(CODES.disposed, "this lab was disposed of");
 
 /** The build and whether there may be helpers. @param {{ workers?: number, fast?: boolean }} options */
 function engineOf({ workers, fast = false }) {

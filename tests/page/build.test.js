@@ -31,6 +31,22 @@ everyReader("the fast build and more workers take over what was trained, and go 
   assert.deepEqual(visit.errors, []);
 });
 
+pageTest("a number of workers that is changed twice at once, and a press on Train right after, are all done", async (visit) => {
+  const { page, word } = visit;
+  await visit.ready();
+  await visit.press(page.getByText(word("train.more")));
+  const workers = page.getByLabel(word("train.workers"));
+  for (const number of ["8", "2"]) {
+    await workers.fill(number);
+    await page.keyboard.press("Enter");
+  }
+  await visit.press(word("train.train"));
+  await visit.until((state) => state.phase === "done" && state.after.text && !state.after.writing);
+  const { workers: now, problem, run } = await visit.state();
+  assert.deepEqual([now, problem, run.step], [2, undefined, QUICK.steps]);
+  assert.deepEqual(visit.errors, []);
+});
+
 pageTest("a link chooses both before anything is loaded, and a browser without relaxed SIMD takes the other build", async (visit) => {
   await visit.ready({ ...QUICK, workers: 2, fast: 1 });
   const { lanes, workers } = await visit.state();

@@ -1,5 +1,6 @@
 // The whole page in headless Chromium, used as a reader uses it.
 import assert from "node:assert/strict";
+import { CHAPTERS } from "../../www/view/chapters.js";
 import { DEVICES, LANGUAGES, QUICK, everyReader, pageTest } from "./harness.js";
 
 everyReader("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {
@@ -196,17 +197,27 @@ pageTest("it works by keyboard alone", async (visit) => {
   }
   await page.keyboard.press("Enter");
   await visit.settled("done");
+  assert.equal(await focused(), "Train anew", "the focus stays where it was");
   await page.getByRole("radio", { name: /Pirate/ }).focus();
   await page.keyboard.press("ArrowDown");
   await visit.until((state) => state.settings.sample === "robot");
-  await page.getByLabel("Rank").focus();
+  await page.locator("[part=train]").getByLabel("Rank").focus();
   await page.keyboard.press("ArrowRight");
   await visit.until((state) => state.settings.rank === 5);
-  await page.getByLabel("Prompt").focus();
+  await page.locator("[part=compare]").getByLabel("Prompt").focus();
   await page.keyboard.press("End");
   await page.keyboard.type(" there");
   await page.keyboard.press("Enter");
   await visit.until((state) => state.before.key.includes("Once upon a time there") && !state.before.writing);
+  // Every chapter is passed, though none was near the window before.
+  const chapter = () => page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.closest(".chapter")?.getAttribute("part"));
+  const passed = new Set();
+  for (let tabs = 0; (await page.evaluate(() => !document.activeElement.closest("footer"))); tabs++) {
+    assert.ok(tabs < 400, "the footer cannot be reached");
+    await page.keyboard.press("Tab");
+    passed.add(await chapter());
+  }
+  assert.deepEqual(CHAPTERS.map(({ name }) => name).filter((name) => !passed.has(name)), []);
 });
 
 for (const [name, device] of Object.entries({ ...DEVICES, tablet: { ...DEVICES.phone, viewport: { width: 820, height: 1180 } } })) {

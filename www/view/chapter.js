@@ -33,9 +33,9 @@ export function chapterView({ name, under, load }, context, adopt) {
   /** @type {Part | undefined} */
   let part;
   let ended = false;
-  const near = new IntersectionObserver(async (entries) => {
-    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+  const build = async () => {
     near.disconnect();
+    removeEventListener("keydown", tabbed);
     try {
       const [make] = await Promise.all([load(), context.words.more()]);
       if (ended) return;
@@ -50,7 +50,13 @@ export function chapterView({ name, under, load }, context, adopt) {
       text(body, t("chapter.failed"));
       if (!ended) setTimeout(() => near.observe(root), 2000);
     }
-  }, { rootMargin: `${AHEAD} 0px` });
+  };
+  const near = new IntersectionObserver((entries) => entries.some(({ isIntersecting }) => isIntersecting) && build(), { rootMargin: `${AHEAD} 0px` });
+  /** Tab goes to what there is to press: past a chapter that is not built, which the window then never comes near. @param {KeyboardEvent} event */
+  const tabbed = (event) => {
+    if (event.key === "Tab" && event.composedPath().includes(root.getRootNode())) build();
+  };
+  addEventListener("keydown", tabbed);
   near.observe(root);
   return {
     root,
@@ -59,6 +65,7 @@ export function chapterView({ name, under, load }, context, adopt) {
     end() {
       ended = true;
       near.disconnect();
+      removeEventListener("keydown", tabbed);
       part?.end?.();
     },
   };

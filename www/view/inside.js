@@ -123,7 +123,7 @@ function deltaView({ words }) {
       const [largest = 0] = values;
       const real = values.filter((value) => value > ROUNDING * largest).length;
       chart(bars, values, delta.rank, t("inside.rank", { rank: delta.rank }));
-      const sum = { count: real, all: values.length, rank: delta.rank, largest: number(largest), least: number(values[real - 1] ?? 0) };
+      const sum = { count: real, all: values.length, total: Math.min(delta.in, delta.out), rank: delta.rank, largest: number(largest), least: number(values[real - 1] ?? 0) };
       text(told, real ? t("inside.values", sum) : t("inside.values.none"));
       attribute(bars, "aria-label", real ? t("inside.values", sum) : t("inside.values.none"));
     },

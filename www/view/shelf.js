@@ -80,7 +80,11 @@ function keptRow({ words, session }, group, id) {
   const pick = choice(group, () => session.adapters.use(id));
   let called = "";
   const name = h("input", { type: "text", class: "rename", maxlength: 60, autocomplete: "off", spellcheck: "false",
-    change: () => session.adapters.rename(id, name.value),
+    change: () => {
+      // Without a name it keeps the one it has.
+      if (name.value.trim()) session.adapters.rename(id, name.value);
+      else name.value = called;
+    },
     keydown: (event) => {
       if (event.key === "Escape") name.value = called;
       if (event.key === "Enter" || event.key === "Escape") name.blur();

@@ -149,7 +149,7 @@ export default {
   "inside.map": "Map of ΔW, {in} by {out}, from −{most} to {most}; its norm is {norm}",
   "inside.map.about": "ΔW, each square the mean of a patch. Inputs run down, outputs to the right.",
   "inside.rank": "rank {rank}",
-  "inside.values": "{count} of {all} singular values are above zero, from {largest} down to {least}; the rank is {rank}. The rest is rounding.",
+  "inside.values": "Of the {all} largest singular values of {total}, {count} are above zero, from {largest} down to {least}; the rank is {rank}. The rest is rounding.",
   "inside.values.none": "All singular values are zero: nothing has been learnt yet.",
   "inside.values.about": "The singular values of ΔW, computed from the whole matrix: how strongly it acts in each of its directions. After the rank there are none.",
   "tokens.sides": "Which text to read",

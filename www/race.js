@@ -53,3 +53,8 @@ export function raced(race, event) {
 function stepped({ before, now, seconds }, { tokens, tokensPerSecond, heldOutLoss }) {
   return { before, now: { ...now, heldOut: heldOutLoss ?? now.heldOut }, seconds: [...seconds, tokens / tokensPerSecond] };
 }
+
+/** Whether its engines compute. @param {Race} race */
+export function isRacing({ phase }) {
+  return phase === "starting" || phase === "training" || phase === "judging";
+}

@@ -6,6 +6,7 @@
 import { fetchBytes } from "./fetch.js";
 import { CODES, LabError } from "./protocol.js";
 import { sameTraining } from "./settings.js";
+import { isRacing } from "./race.js";
 import { isIdle } from "./state.js";
 
 /** @typedef {import("./lora-lab.js").LoraLab} LoraLab */
@@ -153,11 +154,6 @@ function told(error) {
 /** @param {AbortSignal} signal */
 async function fetchStories(signal) {
   return new TextDecoder().decode(await fetchBytes(STORIES, { signal }));
-}
-
-/** @param {Race} race */
-export function isRacing({ phase }) {
-  return phase === "starting" || phase === "training" || phase === "judging";
 }
 
 /** The middle one; of an even number the mean of the middle two. @param {number[]} values @returns {number | undefined} */

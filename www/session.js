@@ -1,7 +1,7 @@
 /** What a reader can do, step by step with the engine: actions in, events for the reducer out. No DOM. */
 
 import { CODES, LabError, LoraLab } from "./lora-lab.js";
-import { INITIAL, canGoOn, isIdle, mainAction, reduce, voice } from "./state.js";
+import { INITIAL, canGoOn, canTrain, isIdle, mainAction, reduce, voice } from "./state.js";
 
 /** @typedef {import("./adapters.js").Adapters} Adapters */
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -186,7 +186,7 @@ export class Session {
 
   /** Steps until the last one or a pause. */
   async train() {
-    if (!isIdle(this.state)) return;
+    if (!canTrain(this.state)) return;
     await this.attempt("train", async () => {
       this.#running = true;
       if (canGoOn(this.state)) await this.adapters.resume();
@@ -212,7 +212,7 @@ export class Session {
 
   /** One single step. */
   async step() {
-    if (!isIdle(this.state)) return;
+    if (!canTrain(this.state)) return;
     await this.attempt("train", async () => {
       if (canGoOn(this.state)) await this.adapters.resume();
       else await this.#begin();

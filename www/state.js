@@ -1,7 +1,7 @@
 /** The page's whole state and the one pure function that changes it. Knows neither DOM nor engine. */
 
 import { NO_LOOKS, look } from "./looks.js";
-import { NO_RACE, raced } from "./race.js";
+import { NO_RACE, isRacing, raced } from "./race.js";
 import { DEFAULTS, sameTraining } from "./settings.js";
 
 /** @typedef {import("./settings.js").Settings} Settings */
@@ -280,6 +280,7 @@ function failed(state, problem) {
 
 /** What the one big button does now. @param {State} state @returns {"none" | "train" | "again" | "pause" | "resume"} */
 export function mainAction(state) {
+  if (isRacing(state.race)) return "none";
   switch (state.phase) {
     case "ready":
       return state.corpus?.text ? "train" : "none";
@@ -298,6 +299,9 @@ export function mainAction(state) {
 export function canGoOn({ phase, run, settings, corpus }) {
   return phase === "paused" && run !== undefined && run.text === corpus?.text && sameTraining(run.settings, settings);
 }
+
+/** Whether a training may begin or go on: none is under way, nor LoRA beside full fine-tuning, whose times it would falsify. @param {State} state */
+export const canTrain = (state) => isIdle(state) && !isRacing(state.race);
 
 /** Settings of a training may change unless one is under way. @param {State} state */
 export function isIdle({ phase }) {

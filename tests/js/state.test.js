@@ -28,6 +28,9 @@ test("the big button says what it will do", () => {
   assert.equal(mainAction(after()), "none");
   assert.equal(mainAction(after(...loaded)), "none", "no text yet");
   assert.equal(mainAction(after(...withText)), "train");
+  const race = { type: "race", settings: INITIAL.settings, text: "a text" };
+  assert.equal(mainAction(after(...withText, race)), "none", "while both are trained further down");
+  assert.equal(mainAction(after(...withText, race, { type: "race-ended" })), "train");
   assert.equal(mainAction(after(...begun)), "pause");
   assert.equal(mainAction(after(...begun, step(1), { type: "paused" })), "resume");
   assert.equal(mainAction(after(...begun, step(1), step(2), step(3), { type: "finished" })), "again");

@@ -22,6 +22,9 @@ for (const [name, device] of Object.entries(DEVICES)) {
     await page.keyboard.press("Enter");
     await visit.until((state) => state.race.step >= 2);
     assert.equal(await start.isEnabled(), false);
+    const above = page.locator("[part=train]");
+    for (const name of ["Train", "Step"]) assert.equal(await above.getByRole("button", { name, exact: true }).isEnabled(), false, `${name} would falsify the times`);
+    await above.getByText("Wait or stop them").waitFor();
     assert.equal(await chapter.getByRole("progressbar").getAttribute("aria-valuemax"), String(QUICK.steps));
     assert.equal(await chapter.getByRole("status").textContent(), "Training both");
     await visit.until((state) => state.race.phase === "done");

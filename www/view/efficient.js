@@ -1,7 +1,8 @@
 /** Benefit 3: LoRA beside full fine-tuning, run for real on a press: loss, time, memory, and what is forgotten. */
 
 import { targeted, trainable, trainingBytes } from "../plan.js";
-import { canRace, isOutdated, isRacing, median, startRace, stopRace } from "../racing.js";
+import { isRacing } from "../race.js";
+import { canRace, isOutdated, median, startRace, stopRace } from "../racing.js";
 import sheet from "../styles/efficient.js";
 import { button, numberField, problemBox } from "./controls.js";
 import { curveOn } from "./curve.js";

@@ -1,8 +1,9 @@
 /** Step 2: the adapter's size, the training, its curve. */
 
 import { kind, kinds, targeted, targetsFor, trainable } from "../plan.js";
+import { isRacing } from "../race.js";
 import { hasRelaxedSimd } from "../simd.js";
-import { canGoOn, isIdle, mainAction, secondsLeft, voice } from "../state.js";
+import { canGoOn, canTrain, isIdle, mainAction, secondsLeft, voice } from "../state.js";
 import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
 import { curveOn } from "./curve.js";
@@ -26,7 +27,7 @@ export function trainView({ words, session, look }) {
   const step = button(t("train.step"), () => session.step(), { title: t("train.step.title") });
   const reset = button(t("train.reset"), () => session.reset(), { class: "quiet", title: t("train.reset.title") });
   const actions = h("div", { class: "actions" }, main.root, step.root, reset.root);
-  const changed = h("p", { class: "small muted" }, t("train.changed"));
+  const hint = h("p", { class: "small muted" });
   const progress = h("div", { class: "progress", role: "progressbar", "aria-label": t("train.progress"), "aria-valuemin": 0 }, h("span", {}));
 
   const heldOut = stat(t("train.heldOut"));
@@ -57,7 +58,7 @@ export function trainView({ words, session, look }) {
 
   const problem = problemBox("train", words, () => session.dispatch({ type: "dismissed" }));
   const root = h("section", { class: "card train", part: "train" },
-    rank.root, parameters, actions, changed, problem.root, progress, stats, curve, more);
+    rank.root, parameters, actions, hint, problem.root, progress, stats, curve, more);
 
   const chart = curveOn(canvas, look);
 
@@ -115,9 +116,11 @@ export function trainView({ words, session, look }) {
       // While it starts a press does nothing, but a button that is disabled loses the keyboard's focus.
       main.render(action !== "none" || state.phase === "starting", state.phase === "starting" ? t("train.starting") : t(action === "none" ? "train.train" : `train.${action}`));
       attribute(main.root, "data-action", action);
-      step.render(idle && Boolean(state.corpus?.text));
+      step.render(canTrain(state) && Boolean(state.corpus?.text));
       reset.render(idle && Boolean(voice(state)));
-      show(changed, idle && state.phase === "paused" && !canGoOn(state));
+      const racing = isRacing(state.race);
+      text(hint, t(racing ? "train.racing" : "train.changed"));
+      show(hint, racing || (state.phase === "paused" && !canGoOn(state)));
       problem.render(state);
 
       const steps = run?.settings.steps ?? settings.steps;

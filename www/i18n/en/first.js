@@ -96,6 +96,7 @@ export default {
   "train.chart": "Loss by step. Training text and unseen text.",
   "train.chart.summary": "Loss by step. On unseen text it went from {before} to {now} in {step} steps.",
   "train.chart.empty": "The loss will be drawn here: how surprised the model is by each next word. Lower is better.",
+  "train.racing": "LoRA and full fine-tuning are trained further down. Wait or stop them: each would slow the other.",
   "train.changed": "Settings have changed: training will start anew.",
   "train.more": "More settings",
   "train.alpha": "Alpha",

@@ -295,9 +295,14 @@ export function mainAction(state) {
   }
 }
 
-/** Whether the run at hand is still the experiment that the settings describe. @param {State} state */
-export function canGoOn({ phase, run, settings, corpus }) {
-  return phase === "paused" && run !== undefined && run.text === corpus?.text && sameTraining(run.settings, settings);
+/** Whether the run at hand is another experiment than the settings describe. @param {State} state */
+export function isRunOutdated({ run, settings, corpus }) {
+  return run !== undefined && !(run.text === corpus?.text && sameTraining(run.settings, settings));
+}
+
+/** @param {State} state */
+export function canGoOn(state) {
+  return state.phase === "paused" && state.run !== undefined && !isRunOutdated(state);
 }
 
 /** Whether a training may begin or go on: none is under way, nor LoRA beside full fine-tuning, whose times it would falsify. @param {State} state */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULTS } from "../../www/settings.js";
-import { INITIAL, canGoOn, mainAction, reduce, secondsLeft, voice } from "../../www/state.js";
+import { INITIAL, canGoOn, isRunOutdated, mainAction, reduce, secondsLeft, voice } from "../../www/state.js";
 
 const info = { parameters: 100, layers: [] };
 const corpus = { tokens: 100, trainTokens: 90, heldOutTokens: 10 };
@@ -43,6 +43,7 @@ test("a paused run goes on only with the settings and the text it was begun with
   for (const changed of [{ rank: 4 }, { seed: 9 }, { targets: ["c_attn"] }, { learningRate: 0.1 }]) {
     const state = after(...paused, { type: "settings", settings: changed });
     assert.ok(!canGoOn(state));
+    assert.ok(isRunOutdated(state) && !isRunOutdated(after(...paused)));
     assert.equal(mainAction(state), "again");
   }
   assert.ok(!canGoOn(after(...paused, { type: "corpus", id: "own", text: "other", name: "" })));

@@ -3,7 +3,7 @@
 import { kind, kinds, targeted, targetsFor, trainable } from "../plan.js";
 import { isRacing } from "../race.js";
 import { hasRelaxedSimd } from "../simd.js";
-import { canGoOn, canTrain, isIdle, mainAction, secondsLeft, voice } from "../state.js";
+import { canTrain, isIdle, isRunOutdated, mainAction, secondsLeft, voice } from "../state.js";
 import sheet from "../styles/train.js";
 import { button, numberField, problemBox, slider } from "./controls.js";
 import { curveOn } from "./curve.js";
@@ -120,7 +120,7 @@ export function trainView({ words, session, look }) {
       reset.render(idle && Boolean(voice(state)));
       const racing = isRacing(state.race);
       text(hint, t(racing ? "train.racing" : "train.changed"));
-      show(hint, racing || (state.phase === "paused" && !canGoOn(state)));
+      show(hint, racing || (idle && isRunOutdated(state)));
       problem.render(state);
 
       const steps = run?.settings.steps ?? settings.steps;

@@ -34,7 +34,7 @@ everyReader("each layer warms up while the page trains, and shows its ΔW and si
   });
   assert.deepEqual([painted.width, painted.height], [48, 48]);
   assert.ok(painted.blue > 100 && painted.orange > 100, JSON.stringify(painted));
-  await inside.getByRole("img", { name: word("inside.values", { count: QUICK.rank, all: 16 }).split("{largest}")[0] }).waitFor();
+  await inside.getByRole("img", { name: word("inside.values", { count: QUICK.rank, all: 16, total: 192 }).split("{largest}")[0] }).waitFor();
   const heights = await inside.locator(".singular rect").evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute("height"))));
   assert.ok(heights.slice(0, QUICK.rank).every((height) => height > 1) && heights.slice(QUICK.rank).every((height) => height === 1), `${heights}`);
 

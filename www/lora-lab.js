@@ -15,6 +15,7 @@ import { BROWSERS, hasRelaxedSimd, hasSimd } from "./simd.js";
 
 export { CODES, LabError } from "./protocol.js";
 
+/** @typedef {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: "all" | "run" }} Asking */
 /** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 /** @typedef {import("./types.js").AdapterInfo} AdapterInfo */
 /** @typedef {import("./types.js").AttachOptions} AttachOptions */
@@ -338,9 +339,7 @@ export class LoraLab {
     const before = this.#ready;
     const anew = async () => {
       await before;
-      if (this.#disposed) throw disposed();
-      const { saved } = await this.#client.request("save", [], { save: "all" });
-      Object.assign(this.#saved, saved);
+      await this.#askNow("save", [], { save: "all" });
       this.workers = howMany(options.workers);
       this.#model = [this.#model[0], this.#model[1], engine];
       const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
@@ -365,14 +364,14 @@ export class LoraLab {
     this.#pool.grow(Math.min(this.workers, sequences) - 1);
   }
 
-  /**
-   * @param {string} method
-   * @param {unknown[]} args
-   * @param {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: "all" | "run" }} [options]
-   * @returns {Promise<any>}
-   */
+  /** @param {string} method @param {unknown[]} args @param {Asking} [options] @returns {Promise<any>} */
   async #ask(method, args, options) {
     await this.#ready;
+    return this.#askNow(method, args, options);
+  }
+
+  /** Of the leader there is at this moment. @param {string} method @param {unknown[]} args @param {Asking} [options] @returns {Promise<any>} */
+  async #askNow(method, args, options) {
     if (this.#disposed) throw disposed();
     const { result, saved } = await this.#client.request(method, args, options);
     Object.assign(this.#saved, saved);

@@ -5,9 +5,7 @@
 
 import { fetchBytes } from "./fetch.js";
 import { CODES, LabError } from "./protocol.js";
-import { sameTraining } from "./settings.js";
-import { isRacing } from "./race.js";
-import { isIdle } from "./state.js";
+import { canTrain, isAnother } from "./state.js";
 
 /** @typedef {import("./lora-lab.js").LoraLab} LoraLab */
 /** @typedef {import("./session.js").Session} Session */
@@ -58,13 +56,13 @@ const under = new WeakMap();
 
 /** The times mean something only while nothing else computes. @param {State} state */
 export function canRace(state) {
-  return isIdle(state) && !isRacing(state.race) && Boolean(state.info && state.corpus?.text.trim());
+  return canTrain(state) && Boolean(state.info && state.corpus?.text.trim());
 }
 
 /** Whether what was measured is about other settings or another text than those at hand. @param {State} state */
-export function isOutdated({ race, settings, corpus }) {
-  return race.settings !== undefined
-    && (race.text !== corpus?.text || race.settings.fullLearningRate !== settings.fullLearningRate || !sameTraining(race.settings, settings));
+export function isOutdated(state) {
+  const { settings, text } = state.race;
+  return settings !== undefined && (settings.fullLearningRate !== state.settings.fullLearningRate || isAnother({ settings, text }, state));
 }
 
 /** Settles when both engines have ended. @param {Session} session @param {(signal: AbortSignal) => Promise<string>} [readStories] */

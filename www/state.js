@@ -295,10 +295,16 @@ export function mainAction(state) {
   }
 }
 
-/** Whether the run at hand is another experiment than the settings describe. @param {State} state */
-export function isRunOutdated({ run, settings, corpus }) {
-  return run !== undefined && !(run.text === corpus?.text && sameTraining(run.settings, settings));
+/**
+ * Whether what was trained with these settings on this text is another experiment than the page's settings describe.
+ * @param {{ settings: Settings, text: string }} trained @param {State} state
+ */
+export function isAnother({ settings, text }, state) {
+  return text !== state.corpus?.text || !sameTraining(settings, state.settings);
 }
+
+/** Whether the run at hand is. @param {State} state */
+export const isRunOutdated = (state) => state.run !== undefined && isAnother(state.run, state);
 
 /** @param {State} state */
 export function canGoOn(state) {

@@ -114,7 +114,8 @@ export function trainView({ words, session, look }) {
 
       const action = mainAction(state);
       // While it starts a press does nothing, but a button that is disabled loses the keyboard's focus.
-      main.render(action !== "none" || state.phase === "starting", state.phase === "starting" ? t("train.starting") : t(action === "none" ? "train.train" : `train.${action}`));
+      const starting = state.phase === "starting";
+      main.render(action !== "none" || starting, starting ? t("train.starting") : t(action === "none" ? "train.train" : `train.${action}`));
       attribute(main.root, "data-action", action);
       step.render(canTrain(state) && Boolean(state.corpus?.text));
       reset.render(idle && Boolean(voice(state)));

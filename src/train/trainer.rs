@@ -288,8 +288,9 @@ impl Trainer {
         };
         let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
         frozen.resize(all.len(), None);
+        let tokens = targets(&all);
         let loss = |(window, frozen): (&&[u32], &mut _)| {
-            window_loss(model, window, targets(&all), &mut Pass { frozen: Some(frozen), ..Pass::default() })
+            window_loss(model, window, tokens, &mut Pass { frozen: Some(frozen), ..Pass::default() })
         };
         some.iter().zip(&mut frozen[windows]).map(loss).collect()
     }

@@ -3,9 +3,9 @@
 //                                        writes the steps that followed into FOLDER/expected.json
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { folder } from "../../www/export.js";
+import { folder } from "../../www/lab/export.js";
 import { Lab, initSync } from "../../www/pkg/lora_lab.js";
-import { DEFAULTS } from "../../www/settings.js";
+import { DEFAULTS } from "../../www/lab/settings.js";
 
 const [target] = process.argv.slice(2);
 if (!target) throw new Error("usage: node tests/peft/further.mjs FOLDER");

@@ -84,7 +84,7 @@ test("a death rejects the request, and the next one finds the last saved state",
   assert.ok(made[0].terminated && !made[1].terminated);
   assert.deepEqual(restarts, ["worker-died"]);
   const restored = made[1].received.find(({ method }) => method === "restore");
-  assert.equal(restored.args[0].strength, 0.5);
+  assert.equal(restored.args[0].defaults.strength, 0.5);
   await lab.dispose();
 });
 

@@ -63,6 +63,11 @@ export class Client {
    */
   onDeath;
 
+  /** Why nothing can be asked any more. */
+  get closed() {
+    return this.#closed;
+  }
+
   /** @param {WorkerLike} worker */
   constructor(worker) {
     this.#worker = worker;
@@ -102,7 +107,7 @@ export class Client {
    * rejects with the signal's reason, unless the work was done by then.
    * @param {string} method
    * @param {unknown[]} args
-   * @param {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: "all" | "run" }} [options]
+   * @param {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: import("./protocol.js").Saving }} [options]
    * @returns {Promise<import("./protocol.js").Done>}
    */
   async request(method, args, { onNote, signal, save } = {}) {

@@ -169,6 +169,7 @@ export function help(port, loadEngine) {
 /** @param {WasmLab} lab @param {Task} task */
 function perform(lab, { kind, from, to, step, values, state }) {
   if (state) {
+    lab.endTraining();
     for (const { name } of lab.adapters()) lab.remove(name);
     lab.resume(state);
   }

@@ -15,7 +15,7 @@ import { BROWSERS, hasRelaxedSimd, hasSimd } from "./simd.js";
 
 export { CODES, LabError } from "./protocol.js";
 
-/** @typedef {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: "all" | "run" }} Asking */
+/** @typedef {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: import("./protocol.js").Saving }} Asking */
 /** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
 /** @typedef {import("./types.js").AdapterInfo} AdapterInfo */
 /** @typedef {import("./types.js").AttachOptions} AttachOptions */
@@ -28,14 +28,19 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {import("./types.js").Generated} Generated */
 /** @typedef {import("./types.js").LayerDelta} LayerDelta */
 /** @typedef {import("./types.js").LoadOptions} LoadOptions */
+/** @typedef {import("./types.js").Lost} Lost */
 /** @typedef {import("./types.js").ModelFiles} ModelFiles */
 /** @typedef {import("./types.js").ModelInfo} ModelInfo */
 /** @typedef {import("./types.js").ModelOptions} ModelOptions */
 /** @typedef {import("./types.js").Plan} Plan */
 /** @typedef {import("./types.js").Progress} Progress */
+/** @typedef {import("./types.js").Resumed} Resumed */
 /** @typedef {import("./types.js").Saved} Saved */
 /** @typedef {import("./types.js").Step} Step */
 /** @typedef {import("./types.js").TrainOptions} TrainOptions */
+/** @typedef {import("./types.js").Voice} Voice */
+/** @typedef {{ adapter?: string }} OfAdapter the active one unless it is named */
+/** @typedef {{ adapter?: Voice }} ByVoice */
 /** @typedef {{ signal?: AbortSignal }} Abortable */
 /** @typedef {[string | ModelFiles, ModelOptions, { fast: boolean, helpers: boolean }]} LoadArguments helpers: there may be some later */
 
@@ -44,18 +49,23 @@ export class LoraLab {
   #client = /** @type {any} */ (undefined);
   /** The leader's helpers. @type {Pool} */
   #pool = /** @type {any} */ (undefined);
-  /** Settles when the worker, after a death the next one, can be asked. @type {Promise<void>} */
+  /** Settles when the worker, after a death the next one, can be asked. @type {Promise<unknown>} */
   #ready = Promise.resolve();
+  /** Set if no worker could be had in the place of a dead one: the next call tries again. @type {(() => void) | undefined} */
+  #again;
   /** What "load" is asked with, also of the next worker. @type {LoadArguments} */
   #model;
   #createWorker;
   #onRestart;
   #saveEvery;
-  /** @type {Saved & { enabled: boolean, strength: number }} */
-  #saved = { adapters: [], active: undefined, merged: false, run: undefined, enabled: true, strength: 1 };
-  /** Counts the calls of train(): only the latest may step. */
-  #run = 0;
-  #disposed = false;
+  /** @type {Partial<Saved>} */
+  #saved = {};
+  /** Counts what ends an earlier train(): only the latest may step. */
+  #turn = 0;
+  /** Settles when it is known whether what was asked last ends it. @type {Promise<unknown>} */
+  #turning = Promise.resolve();
+  /** Aborted by dispose(). */
+  #end = new AbortController();
 
   /** @type {ModelInfo} */
   info;
@@ -129,21 +139,19 @@ export class LoraLab {
     return this.#ask("adapters", []);
   }
 
-  /** Make another adapter the active one. @param {string} name @returns {Promise<void>} */
+  /** Make another adapter the active one, which is meant where none is named. @param {string} name @returns {Promise<void>} */
   select(name) {
-    return this.#ask("select", [name], { save: "all" });
+    return this.#ask("select", [name], { save: "defaults" });
   }
 
-  /** Switch the active adapter off, or on again. @param {boolean} on @returns {Promise<void>} */
-  async setEnabled(on) {
-    await this.#ask("setEnabled", [on]);
-    this.#saved.enabled = on;
+  /** Switch the active adapter off, or on again, for requests that name none. @param {boolean} on @returns {Promise<void>} */
+  setEnabled(on) {
+    return this.#ask("setEnabled", [on], { save: "defaults" });
   }
 
-  /** A factor on the active adapter: 0 is the base, 1 as trained. @param {number} strength @returns {Promise<void>} */
-  async setStrength(strength) {
-    await this.#ask("setStrength", [strength]);
-    this.#saved.strength = strength;
+  /** A factor on whichever adapter acts: 0 is the base, 1 as trained. @param {number} strength @returns {Promise<void>} */
+  setStrength(strength) {
+    return this.#ask("setStrength", [strength], { save: "defaults" });
   }
 
   /** @param {string} from @param {string} to @returns {Promise<void>} */
@@ -156,14 +164,14 @@ export class LoraLab {
     return this.#ask("remove", [name], { save: "all" });
   }
 
-  /** Fold the active adapter into the base's weights. @returns {Promise<void>} */
-  merge() {
-    return this.#ask("merge", [], { save: "all" });
+  /** Fold an adapter into the base's weights. @param {OfAdapter} [options] @returns {Promise<void>} */
+  merge({ adapter } = {}) {
+    return this.#ask("merge", [adapter], { save: "defaults" });
   }
 
   /** Take it out again: the base is what it was, bit for bit. @returns {Promise<void>} */
   unmerge() {
-    return this.#ask("unmerge", [], { save: "all" });
+    return this.#ask("unmerge", [], { save: "defaults" });
   }
 
   /** @returns {Promise<boolean>} */
@@ -187,32 +195,32 @@ export class LoraLab {
 
   /**
    * Tokenise the text and make ready for the first step; train() without a text then takes the steps. Of use where something,
-   * the held-out loss before training say, is wanted in between.
+   * the held-out loss before training say, is wanted in between. What is refused leaves an earlier training as it was.
    * @param {TrainOptions & Abortable} options
    * @returns {Promise<Corpus>}
    */
-  async beginTraining({ text, ids = [], signal, ...config }) {
-    const corpus = await this.#ask("beginTraining", [text ?? Uint32Array.from(ids), config], { save: "all", signal });
-    await this.#muster();
-    return corpus;
+  async beginTraining(options) {
+    return (await this.#begin(options)).corpus;
   }
 
   /**
-   * Train the active adapter: one step for each next(). Whoever stops asking has paused; breaking off keeps the state of the last
-   * step yielded. With a text (or ids) a training begins; without, the one under way goes on (after a break, beginTraining() or
-   * resume()). An abort is heard between two steps, and no step that was taken is kept back. A later train() ends an earlier one.
+   * Train an adapter: one step for each next(). Whoever stops asking has paused; breaking off keeps the state of the last
+   * step yielded. With a text (or ids) a training begins, of the adapter that is named or else the active one; it stays that one's whatever
+   * is selected meanwhile. Without, the one under way goes on (after a break, beginTraining() or resume()). An abort is heard
+   * between two steps, and no step that was taken is kept back. A later train(), beginTraining() or endTraining() ends an earlier train().
    * @param {TrainOptions & Abortable} [options]
    * @returns {AsyncGenerator<Step, void, undefined>}
    */
   async *train({ signal, ...options } = {}) {
-    const run = ++this.#run;
     signal?.throwIfAborted();
-    if (options.text !== undefined || options.ids !== undefined) await this.beginTraining({ ...options, signal });
-    else await this.#muster();
+    const begins = options.text !== undefined || options.ids !== undefined;
+    const turn = begins ? (await this.#begin({ ...options, signal })).turn : await this.#goOn(options);
     let savedAt = performance.now();
     let dirty = false;
     try {
-      while (run === this.#run) {
+      for (;;) {
+        await this.#turning;
+        if (turn !== this.#turn) return;
         signal?.throwIfAborted();
         const save = performance.now() - savedAt > this.#saveEvery ? "run" : undefined;
         /** @type {Step} */
@@ -224,11 +232,16 @@ export class LoraLab {
       }
     } finally {
       // Not awaited: the answer to a break should not wait for a copy made only in case the worker dies.
-      if (dirty) this.#ask("save", [], { save: "all" }).catch(() => {});
+      if (dirty) this.#ask("save", [], { save: "run" }).catch(() => {});
     }
   }
 
-  /** Mean loss on the held-out share, with the adapter as it is; undefined if nothing is held out. @param {Abortable} [options] @returns {Promise<number | undefined>} */
+  /** End the training under way, if there is one, and with it an earlier train(). Its adapter keeps what it has learnt. @returns {Promise<void>} */
+  async endTraining() {
+    await this.#turnBy(this.#ask("endTraining", [], { save: "all" }));
+  }
+
+  /** Mean loss on the held-out share with the adapter in training, at full strength; undefined if nothing is held out. @param {Abortable} [options] @returns {Promise<number | undefined>} */
   evaluate({ signal } = {}) {
     return this.#ask("evaluate", [], { signal });
   }
@@ -243,14 +256,14 @@ export class LoraLab {
     return this.#ask("saveState", []);
   }
 
-  /** On the same base, go back to a saved state; train() without a text goes on from there. @param {Uint8Array} bytes @returns {Promise<{ step: number, steps: number }>} */
+  /** On the same base, go back to a saved state; train(), also one that began before, goes on from there. @param {Uint8Array} bytes @returns {Promise<Resumed>} */
   resume(bytes) {
     return this.#ask("resume", [bytes], { save: "all" });
   }
 
-  /** The active adapter as it was when attached, and a fresh optimizer. @returns {Promise<void>} */
-  reset() {
-    return this.#ask("reset", [], { save: "all" });
+  /** An adapter as it was when attached or imported. A training of it ends. @param {OfAdapter} [options] @returns {Promise<void>} */
+  reset({ adapter } = {}) {
+    return this.#ask("reset", [adapter], { save: "all" });
   }
 
   /**
@@ -259,44 +272,44 @@ export class LoraLab {
    * @param {GenerateOptions & Abortable & { onText?: (text: string) => void }} [options]
    * @returns {Promise<Generated>}
    */
-  generate(prompt, { onText, signal, ...options } = {}) {
+  generate(prompt, { onText, signal, adapter, ...options } = {}) {
     const onNote = onText && ((/** @type {{ data: any }} */ { data }) => onText(data));
-    return this.#ask("generate", [textOrIds(prompt), options], { onNote, signal });
+    return this.#ask("generate", [textOrIds(prompt), options, adapter], { onNote, signal });
   }
 
-  /** How much the active adapter adds to each layer: cheap enough for every few steps of a training. @returns {Promise<LayerDelta[]>} */
-  deltas() {
-    return this.#ask("deltas", []);
+  /** How much an adapter adds to each layer: cheap enough for every few steps of a training. @param {OfAdapter} [options] @returns {Promise<LayerDelta[]>} */
+  deltas({ adapter } = {}) {
+    return this.#ask("deltas", [adapter]);
   }
 
-  /** What it adds to one layer: a map of ΔW and its singular values. @param {string} name @param {DeltaOptions} [options] @returns {Promise<DeltaView>} */
-  delta(name, options = {}) {
-    return this.#ask("delta", [name, options]);
+  /** What it adds to one layer: a map of ΔW and its singular values. @param {string} layer @param {DeltaOptions & OfAdapter} [options] @returns {Promise<DeltaView>} */
+  delta(layer, { adapter, ...options } = {}) {
+    return this.#ask("delta", [layer, options, adapter]);
   }
 
   /**
-   * The tokens of a text (of at most a context) and, after each, the likeliest next ones of the base and of the adapter.
+   * The tokens of a text (of at most a context) and, after each, the likeliest next ones of the base and of an adapter.
    * @param {string | Uint32Array | number[]} prompt
-   * @param {{ count?: number } & Abortable} [options]
+   * @param {{ count?: number } & ByVoice & Abortable} [options]
    * @returns {Promise<Candidates>}
    */
-  candidates(prompt, { signal, ...options } = {}) {
-    return this.#ask("candidates", [textOrIds(prompt), options], { signal });
+  candidates(prompt, { signal, adapter, ...options } = {}) {
+    return this.#ask("candidates", [textOrIds(prompt), options, adapter], { signal });
   }
 
   /**
-   * Mean loss of any text in nats a token, with the adapter as it is switched or, by `adapter: false`, of the base alone.
+   * Mean loss of any text in nats a token.
    * @param {string | Uint32Array | number[]} text
-   * @param {{ adapter?: boolean } & Abortable} [options]
+   * @param {ByVoice & Abortable} [options]
    * @returns {Promise<number>}
    */
-  loss(text, { signal, ...options } = {}) {
-    return this.#ask("loss", [textOrIds(text), options], { signal });
+  loss(text, { signal, adapter } = {}) {
+    return this.#ask("loss", [textOrIds(text), adapter], { signal });
   }
 
-  /** Logits (time · vocabulary) after each of the ids, with the adapter as enabled. @param {Uint32Array | number[]} ids @param {Abortable} [options] @returns {Promise<Float32Array>} */
-  logits(ids, { signal } = {}) {
-    return this.#ask("logits", [Uint32Array.from(ids)], { signal });
+  /** Logits (time · vocabulary) after each of the ids. @param {Uint32Array | number[]} ids @param {ByVoice & Abortable} [options] @returns {Promise<Float32Array>} */
+  logits(ids, { signal, adapter } = {}) {
+    return this.#ask("logits", [Uint32Array.from(ids), adapter], { signal });
   }
 
   /** @param {string} text @returns {Promise<Uint32Array>} */
@@ -314,9 +327,9 @@ export class LoraLab {
     return this.#ask("baseDigest", []);
   }
 
-  /** What the training takes or, before one, what it would take: for the active adapter or, loaded with `full`, for all weights. @returns {Promise<Footprint>} */
-  footprint() {
-    return this.#ask("footprint", []);
+  /** What a training of an adapter takes; unless one is named, of that in training or else of the active one or, loaded with `full`, of all weights. @param {OfAdapter} [options] @returns {Promise<Footprint>} */
+  footprint({ adapter } = {}) {
+    return this.#ask("footprint", [adapter]);
   }
 
   /** Bytes of the engine's memory: the leader's, if there are several workers. @returns {Promise<number>} */
@@ -331,49 +344,86 @@ export class LoraLab {
 
   /**
    * Go on with another number of workers or the other build. Adapters and training are kept; train() takes up where it stood. What is asked
-   * meanwhile, another reload() as well, waits.
-   * @param {{ workers?: number, fast?: boolean }} options as in load()
+   * meanwhile, another reload() as well, waits. If something could not be kept, it rejects with "lost", and the lab goes on without.
+   * @param {{ workers?: number, fast?: boolean }} [options] as in load()
+   * @returns {Promise<void>}
    */
-  async reload(options) {
+  async reload(options = {}) {
     const engine = engineOf(options);
     const before = this.#ready;
+    const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
     const anew = async () => {
-      await before;
-      await this.#askNow("save", [], { save: "all" });
+      // A worker that could not be had is had now, or not.
+      await before.catch(() => {});
+      if (!this.#client.closed) await this.#askNow("save", [], { save: "all" });
       this.workers = howMany(options.workers);
       this.#model = [this.#model[0], this.#model[1], engine];
-      const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
-      this.#client.close(reason);
-      await this.#replace(reason);
+      return this.#replace(reason);
     };
-    return this.#readyAfter(anew());
+    const { loss } = await this.#readyAfter(anew(), reason);
+    if (loss) throw loss;
   }
 
   /** End the workers. Whatever is pending rejects with the code "disposed". */
   async dispose() {
-    this.#disposed = true;
     const error = disposed();
+    this.#end.abort(error);
     this.#client.close(error);
     this.#pool.end(error);
   }
 
-  /** See that there are as many helpers as the training can use. They start while it goes on. */
+  /** @param {TrainOptions & Abortable} options */
+  async #begin({ text, ids = [], signal, adapter, ...config }) {
+    const asked = this.#ask("beginTraining", [text ?? Uint32Array.from(ids), config, adapter], { save: "all", signal });
+    const turn = await this.#turnBy(asked);
+    // If the training has ended by then, or the worker, whoever asks next is told.
+    await this.#muster().catch(() => {});
+    return { corpus: await asked, turn };
+  }
+
+  /** Take up the training under way. @param {TrainOptions} options of which it can have none any more */
+  async #goOn({ adapter, ...settings }) {
+    const given = Object.entries(settings).find(([, value]) => value !== undefined);
+    if (given) throw new LabError(CODES.config, `${given[0]}: expected a text or ids beside it, since a training under way keeps its settings`);
+    const { adapter: trained } = await this.#muster();
+    if (adapter !== undefined && adapter !== trained) {
+      throw new LabError(CODES.config, `adapter is ${adapter}, expected that of the training under way, ${trained ?? "none"}`);
+    }
+    return ++this.#turn;
+  }
+
+  /** If it is no refusal, an earlier train() is over. @param {Promise<unknown>} asked */
+  #turnBy(asked) {
+    const turn = asked.then(() => ++this.#turn);
+    this.#turning = turn.catch(() => {});
+    return turn;
+  }
+
+  /** See that there are as many helpers as the training can use. They start while it goes on. @returns {Promise<{ adapter?: string }>} */
   async #muster() {
-    if (this.workers === 1) return;
-    const { sequences } = await this.#ask("position", []);
-    this.#pool.grow(Math.min(this.workers, sequences) - 1);
+    const position = await this.#ask("position", []);
+    this.#pool.grow(Math.min(this.workers, position.sequences) - 1);
+    return position;
   }
 
   /** @param {string} method @param {unknown[]} args @param {Asking} [options] @returns {Promise<any>} */
   async #ask(method, args, options) {
-    await this.#ready;
+    await this.#usable();
     return this.#askNow(method, args, options);
+  }
+
+  /** Settles when there is a worker to ask. */
+  #usable() {
+    this.#again?.();
+    return this.#ready;
   }
 
   /** Of the leader there is at this moment. @param {string} method @param {unknown[]} args @param {Asking} [options] @returns {Promise<any>} */
   async #askNow(method, args, options) {
-    if (this.#disposed) throw disposed();
-    const { result, saved } = await this.#client.request(method, args, options);
+    this.#end.signal.throwIfAborted();
+    // A part is of no use before there is a whole.
+    const save = options?.save && (this.#saved.adapters ? options.save : "all");
+    const { result, saved } = await this.#client.request(method, args, { ...options, save });
     Object.assign(this.#saved, saved);
     return result;
   }
@@ -383,30 +433,39 @@ export class LoraLab {
     this.#client = client;
     this.lanes = lanes;
     this.#pool = new Pool(client, this.#createWorker);
-    client.onDeath = (error) => this.#readyAfter(this.#replace(error, () => this.#onRestart?.(error)));
+    client.onDeath = (error) => this.#restart(error);
   }
 
-  /**
-   * Another leader in the place of the one that is gone or going.
-   * @param {LabError} reason
-   * @param {() => void} [then]
-   */
-  async #replace(reason, then) {
+  /** @param {LabError} reason what the worker died of */
+  #restart(reason) {
+    // Apart from what requests wait for: a listener that throws fails none of them.
+    this.#readyAfter(this.#replace(reason), reason).then(({ lost }) => this.#onRestart?.(reason, lost), () => {});
+  }
+
+  /** Another leader in the place of the one that is gone or going. @param {LabError} reason */
+  async #replace(reason) {
+    this.#client.close(reason);
     this.#pool.end(reason);
     // Hardly any page needs it.
     const { replacement } = await import("./restart.js");
-    const next = await replacement(this.#createWorker, this.#model, this.#saved, { reason, unwanted: () => this.#disposed });
-    if (!next) return;
-    this.#saved = next.state;
+    const next = await replacement(this.#createWorker, this.#model, this.#saved, { reason, unwanted: this.#end.signal });
+    this.#saved = next.saved;
     this.#follow(next.client, next.loaded);
-    then?.();
+    return next;
   }
 
-  /** Every later request waits for it and fails as it does. @param {Promise<void>} work */
-  #readyAfter(work) {
+  /**
+   * Every request waits for it. If it fails, so do they, and the next one after that tries again.
+   * @template T
+   * @param {Promise<T>} work
+   * @param {LabError} reason
+   */
+  #readyAfter(work, reason) {
     this.#ready = work;
-    // Without a later request nobody would have listened.
-    work.catch(() => {});
+    this.#again = undefined;
+    work.catch(() => {
+      if (this.#ready === work) this.#again = () => this.#restart(reason);
+    });
     return work;
   }
 }

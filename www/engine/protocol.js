@@ -8,7 +8,12 @@
  * { join, port } and { leave } tell a leader of its helpers (crew.js). They overtake requests as an abort does, and have no answer.
  */
 
-/** @typedef {{ id: number, method: string, args: unknown[], save?: "all" | "run" }} Request */
+/**
+ * What a request may have changed, so that it is to be saved with the answer: the adapters, and with them everything; what is meant where no
+ * adapter is named; or the run.
+ * @typedef {"all" | "defaults" | "run"} Saving
+ */
+/** @typedef {{ id: number, method: string, args: unknown[], save?: Saving }} Request */
 /** @typedef {{ id: number, abort: true }} Abort */
 /** @typedef {{ join: number, port: MessagePort } | { leave: number }} Notice */
 /** @typedef {{ id: number, event: "done", result: unknown, saved?: Partial<import("./types.js").Saved> }} Done */
@@ -30,6 +35,8 @@ export class LabError extends Error {
     super(message, options);
     this.name = "LabError";
     this.code = code;
+    /** With the code "lost": what could not be restored. @type {import("./types.js").Lost | undefined} */
+    this.lost = undefined;
   }
 }
 
@@ -40,6 +47,7 @@ export const CODES = Object.freeze({
   disposed: "disposed", // the lab was disposed of
   fetch: "fetch", // a file could not be fetched
   internal: "internal", // an error without a code: a mistake of ours
+  lost: "lost", // reload() could not take everything along
   noSimd: "no-simd", // this browser has no WebAssembly SIMD
   notLoaded: "not-loaded", // a request came before "load"
   unknownMethod: "unknown-method",

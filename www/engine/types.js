@@ -41,7 +41,14 @@
 /** @typedef {{ safetensors: Uint8Array, config: string }} AdapterFiles PEFT's adapter_model.safetensors and adapter_config.json */
 
 /**
+ * Who answers a request: the adapter of this name, whichever is active; true, the default, the active one if it is switched on;
+ * false the base alone.
+ * @typedef {string | boolean} Voice
+ */
+
+/**
  * @typedef {object} TrainOptions
+ * @property {string} [adapter] which one learns, the active one unless it is named; not in full fine-tuning
  * @property {string} [text]
  * @property {Uint32Array | number[]} [ids]
  * @property {number} [steps]
@@ -65,6 +72,8 @@
 
 /** @typedef {{ tokens: number, trainTokens: number, heldOutTokens: number }} Corpus */
 
+/** @typedef {{ adapter?: string, step: number, steps: number }} Resumed the adapter in training (none in full fine-tuning), steps done and steps in all */
+
 /**
  * @typedef {object} Step
  * @property {number} step 1 for the first
@@ -86,12 +95,12 @@
  * @property {number} [topP]
  * @property {number} [repetitionPenalty]
  * @property {number} [seed]
- * @property {boolean} [adapter] false answers as the base does
+ * @property {Voice} [adapter] who writes
  * @property {boolean} [stopAtEnd] whether end-of-text ends the answer
  */
 
 /**
- * The size of what the active adapter adds to one layer: ΔW = s·A·B, without the strength.
+ * The size of what an adapter adds to one layer: ΔW = s·A·B, without the strength.
  * @typedef {LinearInfo & { rank: number, norm: number, baseNorm: number }} LayerDelta ‖ΔW‖ and ‖W‖, Frobenius
  */
 
@@ -154,7 +163,7 @@
  * @property {boolean} [splitQkv] query, key and value as three layers, as in the textbook, instead of the fused c_attn
  * @property {boolean} [full] full fine-tuning, to compare with: the base's own weights train, and there are no adapters
  * @property {(progress: Progress) => void} [onProgress]
- * @property {(error: import("./protocol.js").LabError) => void} [onRestart] the worker died and another was started in the last saved state
+ * @property {(error: import("./protocol.js").LabError, lost: Lost) => void} [onRestart] the worker died and another was started in the last saved state, but for what is lost
  * @property {AbortSignal} [signal]
  * @property {() => import("./client.js").WorkerLike} [createWorker]
  * @property {number} [saveEvery] milliseconds of training between two automatic saves
@@ -163,13 +172,25 @@
 /** @typedef {{ fast: boolean, module?: WebAssembly.Module }} EngineOptions fast: the build with relaxed SIMD; module: that build, compiled already */
 
 /**
+ * What could not be restored when another worker took a dead one's place.
+ * @typedef {object} Lost
+ * @property {string} [run] whose training is lost: an adapter's name, or "" for that of all weights; absent if none is. The adapter is as it was when the training began, unless it is lost as well
+ * @property {string[]} adapters names of lost adapters
+ */
+
+/** @typedef {{ active: string | null, enabled: boolean, strength: number, merged: string | null }} Defaults what requests mean that name no adapter, and which one is merged */
+
+/**
  * What a new worker needs to be where the dead one was.
  * @typedef {object} Saved
- * @property {({ name: string } & AdapterFiles)[]} adapters
- * @property {string | undefined} active
- * @property {boolean} merged
+ * @property {Uint8Array} adapters as saveAdapters() gives them
+ * @property {string[]} names theirs
+ * @property {Defaults} defaults
  * @property {Uint8Array | undefined} run the training under way, as saveState() gives it
+ * @property {string} [trains] its adapter
  */
+
+/** @typedef {{ run: number, adapter?: string, step: number, sequences: number, heldOutWindows: number }} Position where a training stands */
 
 /**
  * The class that Rust exports (src/web/).
@@ -183,13 +204,14 @@
  * @property {(strength: number) => void} setStrength
  * @property {(from: string, to: string) => void} rename
  * @property {(name: string) => void} remove
- * @property {() => void} merge
+ * @property {(name?: string) => void} merge
  * @property {() => void} unmerge
  * @property {() => boolean} isMerged
  * @property {(name?: string) => AdapterFiles} exportAdapter
  * @property {(name: string, safetensors: Uint8Array, config: string) => Plan} importAdapter
- * @property {(text: string | Uint32Array, config: Omit<TrainOptions, "text" | "ids">) => Corpus} beginTraining
- * @property {() => { run: number, step: number, sequences: number, heldOutWindows: number }} position
+ * @property {(text: string | Uint32Array, config: Omit<TrainOptions, "text" | "ids" | "adapter">, name?: string) => Corpus} beginTraining
+ * @property {() => void} endTraining
+ * @property {() => Position} position
  * @property {() => GradientSum} gradientSum
  * @property {(from: number, to: number, sum: GradientSum) => void} addGradients
  * @property {(from: number, to: number) => GradientPart[]} gradients
@@ -200,19 +222,22 @@
  * @property {() => number | undefined} evaluate
  * @property {() => boolean} isTraining
  * @property {() => Uint8Array} saveState
- * @property {(bytes: Uint8Array) => { step: number, steps: number }} resume
- * @property {() => void} reset
- * @property {(prompt: string | Uint32Array, options: GenerateOptions) => void} beginGeneration
+ * @property {(bytes: Uint8Array) => Resumed} resume
+ * @property {() => Uint8Array} saveAdapters
+ * @property {() => Defaults} defaults
+ * @property {(adapters: Uint8Array, defaults: Defaults, run?: Uint8Array) => void} restore
+ * @property {(name?: string) => void} reset
+ * @property {(prompt: string | Uint32Array, options: Omit<GenerateOptions, "adapter">, adapter?: Voice) => void} beginGeneration
  * @property {() => { id: number | null, text: string, done: boolean }} nextToken
- * @property {() => LayerDelta[]} deltas
- * @property {(name: string, options: DeltaOptions) => DeltaView} delta
- * @property {(prompt: string | Uint32Array, options: { count?: number }) => Candidates} candidates
- * @property {(text: string | Uint32Array, options: { adapter?: boolean }) => number} loss
- * @property {(ids: Uint32Array) => Float32Array} logits
+ * @property {(name?: string) => LayerDelta[]} deltas
+ * @property {(layer: string, options: DeltaOptions, name?: string) => DeltaView} delta
+ * @property {(prompt: string | Uint32Array, options: { count?: number }, adapter?: Voice) => Candidates} candidates
+ * @property {(text: string | Uint32Array, adapter?: Voice) => number} loss
+ * @property {(ids: Uint32Array, adapter?: Voice) => Float32Array} logits
  * @property {(text: string) => Uint32Array} encode
  * @property {(ids: Uint32Array) => string} decode
  * @property {() => string} baseDigest
- * @property {() => Footprint} footprint
+ * @property {(name?: string) => Footprint} footprint
  * @property {() => number} memory
  * @property {() => void} free
  */

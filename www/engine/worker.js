@@ -23,9 +23,24 @@ import { CODES, LabError, START, buffers, failed } from "./protocol.js";
 /** Methods that JavaScript calls as Rust has them: the arguments go in, the result comes out. */
 const PLAIN = /** @type {const} */ ([
   "plan", "attach", "adapters", "select", "setEnabled", "setStrength", "rename", "remove", "merge", "unmerge", "isMerged",
-  "exportAdapter", "importAdapter", "beginTraining", "position", "evaluate", "isTraining", "saveState", "resume", "reset",
+  "exportAdapter", "importAdapter", "beginTraining", "endTraining", "position", "evaluate", "isTraining", "saveState", "resume", "reset",
   "deltas", "delta", "candidates", "loss", "logits", "encode", "decode", "baseDigest", "footprint", "memory",
 ]);
+
+/**
+ * What a lab is restored from, by how much of it a request may have changed. Names go along for the case that something is lost.
+ * @type {{ [what in import("./protocol.js").Saving]: (lab: WasmLab) => Partial<Saved> }}
+ */
+const SAVING = {
+  all: (lab) => ({
+    adapters: lab.saveAdapters(),
+    names: lab.adapters().map(({ name }) => name),
+    ...SAVING.defaults(lab),
+    ...SAVING.run(lab),
+  }),
+  defaults: (lab) => ({ defaults: lab.defaults() }),
+  run: (lab) => (lab.isTraining() ? { run: lab.saveState(), trains: lab.position().adapter ?? "" } : { run: undefined }),
+};
 
 /** Where a build of the engine lies. Each address is written out: a bundler, which moves files, sees them only so. @param {boolean} [fast] */
 export function engineFiles(fast) {
@@ -109,8 +124,8 @@ function requestHandler(loadEngine, crew) {
     help: ([port]) => help(port, loadEngine),
     step: () => timedStep(lab(), crew),
     memories: () => [lab().memory(), ...crew.memories()],
-    generate: ([prompt, options], context) => generate(lab(), prompt, options, context),
-    restore: ([saved]) => restore(lab(), saved),
+    generate: (args, context) => generate(lab(), args, context),
+    restore: ([{ adapters, defaults, run }]) => lab().restore(adapters, defaults, run),
     save: () => undefined, // what is saved goes with the answer, as with every request that says `save`
   };
   for (const name of PLAIN) methods[name] = (args) => /** @type {any} */ (lab())[name](...args);
@@ -119,7 +134,7 @@ function requestHandler(loadEngine, crew) {
   return async ({ method, args, save }, context) => {
     if (!Object.hasOwn(methods, method)) throw new LabError(CODES.unknownMethod, `expected a method of the worker, got ${method}`);
     const result = await methods[method](args, context);
-    return save ? { result, saved: save === "run" ? savedRun(lab()) : savedAll(lab()) } : { result };
+    return save ? { result, saved: SAVING[save](lab()) } : { result };
   };
 }
 
@@ -159,13 +174,12 @@ async function timedStep(lab, crew) {
 /**
  * Token by token; between two, messages are heard.
  * @param {WasmLab} lab
- * @param {string | Uint32Array} prompt
- * @param {import("./types.js").GenerateOptions} options
+ * @param {any[]} args of beginGeneration
  * @param {Context} context
  * @returns {Promise<import("./types.js").Generated>}
  */
-async function generate(lab, prompt, options, { signal, note }) {
-  lab.beginGeneration(prompt, options);
+async function generate(lab, args, { signal, note }) {
+  lab.beginGeneration(.../** @type {Parameters<WasmLab["beginGeneration"]>} */ (args));
   const breath = breather();
   const ids = [];
   let text = "";
@@ -197,37 +211,4 @@ function breather() {
       }),
     end: () => port1.close(),
   };
-}
-
-/** @param {WasmLab} lab @returns {Partial<Saved>} */
-function savedRun(lab) {
-  return { run: lab.isTraining() ? lab.saveState() : undefined };
-}
-
-/** @param {WasmLab} lab @returns {Saved} */
-function savedAll(lab) {
-  const adapters = lab.adapters();
-  return {
-    adapters: adapters.map(({ name }) => ({ name, ...lab.exportAdapter(name) })),
-    active: adapters.find(({ active }) => active)?.name,
-    merged: lab.isMerged(),
-    run: undefined,
-    ...savedRun(lab),
-  };
-}
-
-/**
- * Put a fresh lab where a dead one was.
- * @param {WasmLab} lab
- * @param {Saved & { enabled: boolean, strength: number }} saved
- */
-function restore(lab, saved) {
-  for (const { name, safetensors, config } of saved.adapters) lab.importAdapter(name, safetensors, config);
-  if (saved.active !== undefined) lab.select(saved.active);
-  if (saved.run) lab.resume(saved.run);
-  if (saved.adapters.length) {
-    lab.setStrength(saved.strength);
-    lab.setEnabled(saved.enabled);
-  }
-  if (saved.merged) lab.merge();
 }

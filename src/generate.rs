@@ -51,7 +51,9 @@ impl GenerateConfig {
         if !(self.top_p > 0. && self.top_p <= 1.) {
             return Err(Error::config("topP", "more than 0, and at most 1", self.top_p));
         }
-        if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.) {
+        // As the logits have it: what is finite in 64 bits may be infinite in 32, and what is above 0 may be 0.
+        let penalty = self.repetition_penalty as f32;
+        if !(penalty.is_finite() && penalty > 0.) {
             return Err(Error::config("repetitionPenalty", "a finite number above 0", self.repetition_penalty));
         }
         Ok(())

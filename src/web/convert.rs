@@ -5,6 +5,7 @@ use crate::lab::Voice;
 use crate::train::Gradients;
 use js_sys::{Array, Float32Array, JSON, Object, Reflect, Uint32Array};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// A plain object of options; `undefined` is the defaults.
@@ -18,7 +19,22 @@ pub fn options<T: DeserializeOwned + Default>(value: &JsValue) -> Result<T, JsVa
 /// A plain object that has to be there.
 pub fn read<T: DeserializeOwned>(value: &JsValue) -> Result<T, JsValue> {
     let json = JSON::stringify(value)?.as_string().unwrap_or_default();
-    serde_json::from_str(&json).map_err(|e| with_code(&format!("the options cannot be read: {e}"), "config"))
+    serde_json::from_str(&json).map_err(|error| {
+        let message = unreadable::<T>(&json).unwrap_or_else(|| format!("the options cannot be read: {error}"));
+        with_code(&message, "config")
+    })
+}
+
+/// Which of the options it is that cannot be read. Where each may be left out, that one cannot be read alone either.
+fn unreadable<T: DeserializeOwned>(json: &str) -> Option<String> {
+    let all: Map<String, Value> = serde_json::from_str(json).ok()?;
+    serde_json::from_value::<T>(Value::Object(Map::new())).ok()?;
+    all.into_iter().find_map(|(name, value)| {
+        let got = value.to_string();
+        let alone = Value::Object(Map::from_iter([(name.clone(), value)]));
+        let error = serde_json::from_value::<T>(alone).err()?;
+        Some(format!("setting \"{name}\" is {got}: {error}"))
+    })
 }
 
 /// An adapter's name, or nothing for the default.

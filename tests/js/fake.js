@@ -12,16 +12,31 @@ const trap = () => {
 };
 
 const LAYER = { name: "h.0.attn.c_attn", in: 4, out: 12 };
-const LORA = ["rank", "alpha", "scaling", "targets", "exclude", "rankPattern", "alphaPattern", "layersToTransform", "dropout", "seed"];
-const TRAINING = [
-  "steps", "batchSize", "blockSize", "learningRate", "minLearningRateRatio", "schedule", "warmupSteps", "weightDecay", "beta1", "beta2",
-  "epsilon", "gradientClip", "accumulation", "heldOut", "evaluateEvery", "evaluationWindows", "seed",
-];
-const GENERATION = ["maxTokens", "temperature", "topK", "topP", "repetitionPenalty", "seed", "stopAtEnd"];
+/** Settings by their type, which serde looks at in Rust. */
+const whole = (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 53;
+const number = (value) => typeof value === "number";
+const flag = (value) => typeof value === "boolean";
+const oneOf = (...words) => (value) => words.includes(value);
+const list = (of) => (value) => Array.isArray(value) && value.every(of);
+const string = (value) => typeof value === "string";
+const layers = (value) => string(value) || list(string)(value);
+const pattern = (of) => (value) => typeof value === "object" && !Array.isArray(value) && value !== null && Object.values(value).every(of);
+const LORA = {
+  rank: whole, alpha: number, scaling: oneOf("rank", "sqrt-rank", "textbook"), targets: layers, exclude: layers, rankPattern: pattern(whole),
+  alphaPattern: pattern(number), layersToTransform: list(whole), dropout: number, seed: whole,
+};
+const TRAINING = {
+  steps: whole, batchSize: whole, blockSize: whole, learningRate: number, minLearningRateRatio: number, schedule: oneOf("cosine", "constant"),
+  warmupSteps: whole, weightDecay: number, beta1: number, beta2: number, epsilon: number, gradientClip: number, accumulation: whole,
+  heldOut: number, evaluateEvery: whole, evaluationWindows: whole, seed: whole,
+};
+const GENERATION = { maxTokens: whole, temperature: number, topK: whole, topP: number, repetitionPenalty: number, seed: whole, stopAtEnd: flag };
 
-function known(options = {}, names) {
-  const strange = Object.keys(options).find((name) => !names.includes(name));
-  if (strange) throw coded("config", `the options cannot be read: unknown field \`${strange}\``);
+function known(options = {}, types) {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(types, name)) throw coded("config", `setting "${name}" is ${JSON.stringify(value)}: unknown field`);
+    if (!types[name](value)) throw coded("config", `setting "${name}" is ${JSON.stringify(value)}: invalid type`);
+  }
   return options;
 }
 
@@ -125,6 +140,7 @@ export class FakeLab {
     return { trainable: rank * 16, total: 100, layers: [{ ...LAYER, rank, parameters: rank * 16 }] };
   }
   attach(name, options) {
+    known(options, LORA);
     this.#notFull("attaching an adapter");
     this.#notMerged("attaching an adapter");
     return this.#adopt(name, options, fresh(options?.seed));
@@ -201,10 +217,10 @@ export class FakeLab {
   }
 
   beginTraining(text, options, name) {
+    const { steps = 200, batchSize = 4 } = known(options, TRAINING);
     this.#notMerged("training");
     if (this.full && name !== undefined) this.#notFull("training an adapter");
     const adapter = this.full ? undefined : this.#chosen(name, "training");
-    const { steps = 200, batchSize = 4 } = known(options, TRAINING);
     for (const [setting, value] of Object.entries({ steps, batchSize })) {
       if (!(value >= 1)) throw coded("config", `setting "${setting}" is ${value}, expected at least 1`);
     }
@@ -308,7 +324,9 @@ export class FakeLab {
 
   beginGeneration(prompt, options, adapter) {
     if (prompt === TRAP) trap();
-    const { maxTokens = 100 } = known(options, GENERATION);
+    const { maxTokens = 100, temperature = 0, topP = 1, repetitionPenalty: penalty = 1 } = known(options, GENERATION);
+    const wrong = Object.entries({ temperature: temperature >= 0, topP: topP > 0 && topP <= 1, repetitionPenalty: Math.fround(penalty) > 0 && Math.fround(penalty) < Infinity });
+    for (const [setting, fits] of wrong) if (!fits) throw coded("config", `setting "${setting}" is ${options[setting]}`);
     const speaker = this.#speaker(adapter);
     const letters = typeof prompt === "string" ? [...prompt] : Array.from(prompt, (id) => String.fromCharCode(id));
     this.generation = { letters: letters.length ? letters : ["."], left: maxTokens, speaker };
@@ -328,9 +346,9 @@ export class FakeLab {
     return Float32Array.from(ids, (id) => id + by);
   }
   candidates(prompt, options, adapter) {
+    const { count = 5 } = known(options, { count: whole });
     this.#notMerged("asking base and adapter side by side");
     const speaker = this.#speaker(adapter);
-    const { count = 5 } = known(options, ["count"]);
     if (!(count >= 1 && count <= 256)) throw coded("config", `setting "count" is ${count}, expected 1 to 256`);
     const tokens = Array.from(typeof prompt === "string" ? this.encode(prompt) : prompt, (id) => ({ id, text: String.fromCharCode(id) }));
     const likeliest = (id, by) => Array.from({ length: count }, (_, i) => ({ id: (id + by + i) % 256, text: String.fromCharCode((id + by + i) % 256), p: 1 / 2 ** (i + 1) }));
@@ -343,7 +361,7 @@ export class FakeLab {
     return [{ ...LAYER, rank, norm: shift(values), baseNorm: 100 }];
   }
   delta(layer, options, name) {
-    const { rows = 48, columns = 48 } = known(options, ["rows", "columns"]);
+    const { rows = 48, columns = 48 } = known(options, { rows: whole, columns: whole });
     for (const [setting, cells] of Object.entries({ rows, columns })) {
       if (!(cells >= 1)) throw coded("config", `setting "${setting}" is ${cells}, expected at least 1`);
     }

@@ -1,5 +1,6 @@
 /** Fetching with progress. */
 
+import { refuse } from "./arguments.js";
 import { CODES, LabError } from "./protocol.js";
 
 /**
@@ -62,5 +63,9 @@ async function ask(url, signal, fetch) {
 export function resolved(model = new URL(/* @vite-ignore */ "../models/tiny/", import.meta.url)) {
   if (typeof model !== "string" && !(model instanceof URL)) return model;
   const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
-  return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;
+  try {
+    return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;
+  } catch {
+    return refuse("model", "an address", String(model));
+  }
 }

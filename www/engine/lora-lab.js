@@ -7,42 +7,53 @@
  *     const { text } = await lab.generate("Once upon a time", { onText: (part) => write(part) });
  */
 
+import * as is from "./arguments.js";
 import { Client, blobWorker } from "./client.js";
 import { resolved } from "./fetch.js";
 import { Pool, howMany } from "./pool.js";
-import { CODES, LabError, textOrIds } from "./protocol.js";
+import { CODES, LabError } from "./protocol.js";
 import { BROWSERS, hasRelaxedSimd, hasSimd } from "./simd.js";
 
 export { CODES, LabError } from "./protocol.js";
 
+/** @import * as T from "./types.js" */
 /** @typedef {{ onNote?: (note: import("./protocol.js").Note) => void, signal?: AbortSignal, save?: import("./protocol.js").Saving }} Asking */
-/** @typedef {import("./types.js").AdapterFiles} AdapterFiles */
-/** @typedef {import("./types.js").AdapterInfo} AdapterInfo */
-/** @typedef {import("./types.js").AttachOptions} AttachOptions */
-/** @typedef {import("./types.js").Candidates} Candidates */
-/** @typedef {import("./types.js").Corpus} Corpus */
-/** @typedef {import("./types.js").DeltaOptions} DeltaOptions */
-/** @typedef {import("./types.js").DeltaView} DeltaView */
-/** @typedef {import("./types.js").Footprint} Footprint */
-/** @typedef {import("./types.js").GenerateOptions} GenerateOptions */
-/** @typedef {import("./types.js").Generated} Generated */
-/** @typedef {import("./types.js").LayerDelta} LayerDelta */
-/** @typedef {import("./types.js").LoadOptions} LoadOptions */
-/** @typedef {import("./types.js").Lost} Lost */
-/** @typedef {import("./types.js").ModelFiles} ModelFiles */
-/** @typedef {import("./types.js").ModelInfo} ModelInfo */
-/** @typedef {import("./types.js").ModelOptions} ModelOptions */
-/** @typedef {import("./types.js").Plan} Plan */
-/** @typedef {import("./types.js").Progress} Progress */
-/** @typedef {import("./types.js").Resumed} Resumed */
-/** @typedef {import("./types.js").Saved} Saved */
-/** @typedef {import("./types.js").Step} Step */
-/** @typedef {import("./types.js").TrainOptions} TrainOptions */
-/** @typedef {import("./types.js").Voice} Voice */
+/** @typedef {T.AdapterFiles} AdapterFiles */
+/** @typedef {T.AdapterInfo} AdapterInfo */
+/** @typedef {T.AttachOptions} AttachOptions */
+/** @typedef {T.Candidates} Candidates */
+/** @typedef {T.Corpus} Corpus */
+/** @typedef {T.DeltaOptions} DeltaOptions */
+/** @typedef {T.DeltaView} DeltaView */
+/** @typedef {T.Footprint} Footprint */
+/** @typedef {T.GenerateOptions} GenerateOptions */
+/** @typedef {T.Generated} Generated */
+/** @typedef {T.LayerDelta} LayerDelta */
+/** @typedef {T.LoadOptions} LoadOptions */
+/** @typedef {T.Lost} Lost */
+/** @typedef {T.ModelFiles} ModelFiles */
+/** @typedef {T.ModelInfo} ModelInfo */
+/** @typedef {T.ModelOptions} ModelOptions */
+/** @typedef {T.Plan} Plan */
+/** @typedef {T.Progress} Progress */
+/** @typedef {T.Resumed} Resumed */
+/** @typedef {T.Saved} Saved */
+/** @typedef {T.Step} Step */
+/** @typedef {T.TrainOptions} TrainOptions */
+/** @typedef {T.Voice} Voice */
 /** @typedef {{ adapter?: string }} OfAdapter the active one unless it is named */
 /** @typedef {{ adapter?: Voice }} ByVoice */
 /** @typedef {{ signal?: AbortSignal }} Abortable */
 /** @typedef {[string | ModelFiles, ModelOptions, { fast: boolean, helpers: boolean }]} LoadArguments helpers: there may be some later */
+
+/** The kinds of what several methods take. */
+const OF = { adapter: is.adapter };
+const BY = { adapter: is.voice, signal: is.signal };
+const LOADING = {
+  model: is.model, workers: is.workers, fast: is.flag, splitQkv: is.flag, full: is.flag, onProgress: is.callback, onRestart: is.callback,
+  signal: is.signal, createWorker: is.callback, saveEvery: is.number,
+};
+const TRAINING = { ...BY, ...OF, text: is.string, ids: is.ids };
 
 export class LoraLab {
   /** To the leader. @type {Client} */
@@ -96,7 +107,8 @@ export class LoraLab {
    * @param {LoadOptions} [options]
    * @returns {Promise<LoraLab>}
    */
-  static async load(options = {}) {
+  static async load(options) {
+    options = is.given(options, LOADING);
     const { onProgress, signal, createWorker = blobWorker, splitQkv = false, full = false } = options;
     signal?.throwIfAborted();
     if (!hasSimd()) {
@@ -121,7 +133,8 @@ export class LoraLab {
    * @param {AttachOptions} [options]
    * @returns {Promise<Plan>}
    */
-  plan({ name: _name, ...config } = {}) {
+  async plan(options) {
+    const { name: _name, ...config } = is.given(options, { name: is.string }, true);
     return this.#ask("plan", [config]);
   }
 
@@ -130,7 +143,8 @@ export class LoraLab {
    * @param {AttachOptions} [options]
    * @returns {Promise<Plan>}
    */
-  attach({ name = "default", ...config } = {}) {
+  async attach(options) {
+    const { name = "default", ...config } = is.given(options, { name: is.string }, true);
     return this.#ask("attach", [name, config], { save: "all" });
   }
 
@@ -140,33 +154,33 @@ export class LoraLab {
   }
 
   /** Make another adapter the active one, which is meant where none is named. @param {string} name @returns {Promise<void>} */
-  select(name) {
-    return this.#ask("select", [name], { save: "defaults" });
+  async select(name) {
+    return this.#ask("select", [is.adapter(name, "name")], { save: "defaults" });
   }
 
   /** Switch the active adapter off, or on again, for requests that name none. @param {boolean} on @returns {Promise<void>} */
-  setEnabled(on) {
-    return this.#ask("setEnabled", [on], { save: "defaults" });
+  async setEnabled(on) {
+    return this.#ask("setEnabled", [is.flag(on, "on")], { save: "defaults" });
   }
 
   /** A factor on whichever adapter acts: 0 is the base, 1 as trained. @param {number} strength @returns {Promise<void>} */
-  setStrength(strength) {
-    return this.#ask("setStrength", [strength], { save: "defaults" });
+  async setStrength(strength) {
+    return this.#ask("setStrength", [is.number(strength, "strength")], { save: "defaults" });
   }
 
   /** @param {string} from @param {string} to @returns {Promise<void>} */
-  rename(from, to) {
-    return this.#ask("rename", [from, to], { save: "all" });
+  async rename(from, to) {
+    return this.#ask("rename", [is.adapter(from, "from"), is.string(to, "to")], { save: "all" });
   }
 
   /** @param {string} name @returns {Promise<void>} */
-  remove(name) {
-    return this.#ask("remove", [name], { save: "all" });
+  async remove(name) {
+    return this.#ask("remove", [is.adapter(name, "name")], { save: "all" });
   }
 
   /** Fold an adapter into the base's weights. @param {OfAdapter} [options] @returns {Promise<void>} */
-  merge({ adapter } = {}) {
-    return this.#ask("merge", [adapter], { save: "defaults" });
+  async merge(options) {
+    return this.#ask("merge", [is.given(options, OF).adapter], { save: "defaults" });
   }
 
   /** Take it out again: the base is what it was, bit for bit. @returns {Promise<void>} */
@@ -180,8 +194,8 @@ export class LoraLab {
   }
 
   /** The active adapter, or the one of that name, as PEFT's two files. @param {string} [name] @returns {Promise<AdapterFiles>} */
-  exportAdapter(name) {
-    return this.#ask("exportAdapter", [name]);
+  async exportAdapter(name) {
+    return this.#ask("exportAdapter", [name === undefined ? name : is.adapter(name, "name")]);
   }
 
   /**
@@ -189,7 +203,8 @@ export class LoraLab {
    * @param {AdapterFiles & { name?: string }} files
    * @returns {Promise<Plan>}
    */
-  importAdapter({ safetensors, config, name = "default" }) {
+  async importAdapter(files) {
+    const { safetensors, config, name = "default" } = is.given(files, { safetensors: is.bytes, config: is.string, name: is.string }, ["safetensors", "config"]);
     return this.#ask("importAdapter", [name, safetensors, config], { save: "all" });
   }
 
@@ -200,7 +215,7 @@ export class LoraLab {
    * @returns {Promise<Corpus>}
    */
   async beginTraining(options) {
-    return (await this.#begin(options)).corpus;
+    return (await this.#begin(is.given(options, TRAINING, true))).corpus;
   }
 
   /**
@@ -211,10 +226,10 @@ export class LoraLab {
    * @param {TrainOptions & Abortable} [options]
    * @returns {AsyncGenerator<Step, void, undefined>}
    */
-  async *train({ signal, ...options } = {}) {
+  async *train(options) {
+    const { signal, ...given } = is.given(options, TRAINING, true);
     signal?.throwIfAborted();
-    const begins = options.text !== undefined || options.ids !== undefined;
-    const turn = begins ? (await this.#begin({ ...options, signal })).turn : await this.#goOn(options);
+    const turn = given.text === undefined && given.ids === undefined ? await this.#goOn(given) : (await this.#begin({ ...given, signal })).turn;
     let savedAt = performance.now();
     let dirty = false;
     try {
@@ -242,8 +257,8 @@ export class LoraLab {
   }
 
   /** Mean loss on the held-out share with the adapter in training, at full strength; undefined if nothing is held out. @param {Abortable} [options] @returns {Promise<number | undefined>} */
-  evaluate({ signal } = {}) {
-    return this.#ask("evaluate", [], { signal });
+  async evaluate(options) {
+    return this.#ask("evaluate", [], is.given(options, { signal: is.signal }));
   }
 
   /** Whether there is a training, under way or at its end. @returns {Promise<boolean>} */
@@ -257,13 +272,13 @@ export class LoraLab {
   }
 
   /** On the same base, go back to a saved state; train(), also one that began before, goes on from there. @param {Uint8Array} bytes @returns {Promise<Resumed>} */
-  resume(bytes) {
-    return this.#ask("resume", [bytes], { save: "all" });
+  async resume(bytes) {
+    return this.#ask("resume", [is.bytes(bytes, "bytes")], { save: "all" });
   }
 
   /** An adapter as it was when attached or imported. A training of it ends. @param {OfAdapter} [options] @returns {Promise<void>} */
-  reset({ adapter } = {}) {
-    return this.#ask("reset", [adapter], { save: "all" });
+  async reset(options) {
+    return this.#ask("reset", [is.given(options, OF).adapter], { save: "all" });
   }
 
   /**
@@ -272,19 +287,21 @@ export class LoraLab {
    * @param {GenerateOptions & Abortable & { onText?: (text: string) => void }} [options]
    * @returns {Promise<Generated>}
    */
-  generate(prompt, { onText, signal, adapter, ...options } = {}) {
+  async generate(prompt, options) {
+    const { onText, signal, adapter, ...settings } = is.given(options, { ...BY, onText: is.callback }, true);
     const onNote = onText && ((/** @type {{ data: any }} */ { data }) => onText(data));
-    return this.#ask("generate", [textOrIds(prompt), options, adapter], { onNote, signal });
+    return this.#ask("generate", [is.textOrIds(prompt, "prompt"), settings, adapter], { onNote, signal });
   }
 
   /** How much an adapter adds to each layer: cheap enough for every few steps of a training. @param {OfAdapter} [options] @returns {Promise<LayerDelta[]>} */
-  deltas({ adapter } = {}) {
-    return this.#ask("deltas", [adapter]);
+  async deltas(options) {
+    return this.#ask("deltas", [is.given(options, OF).adapter]);
   }
 
   /** What it adds to one layer: a map of ΔW and its singular values. @param {string} layer @param {DeltaOptions & OfAdapter} [options] @returns {Promise<DeltaView>} */
-  delta(layer, { adapter, ...options } = {}) {
-    return this.#ask("delta", [layer, options, adapter]);
+  async delta(layer, options) {
+    const { adapter, ...view } = is.given(options, OF, true);
+    return this.#ask("delta", [is.string(layer, "layer"), view, adapter]);
   }
 
   /**
@@ -293,8 +310,9 @@ export class LoraLab {
    * @param {{ count?: number } & ByVoice & Abortable} [options]
    * @returns {Promise<Candidates>}
    */
-  candidates(prompt, { signal, adapter, ...options } = {}) {
-    return this.#ask("candidates", [textOrIds(prompt), options, adapter], { signal });
+  async candidates(prompt, options) {
+    const { signal, adapter, ...settings } = is.given(options, BY, true);
+    return this.#ask("candidates", [is.textOrIds(prompt, "prompt"), settings, adapter], { signal });
   }
 
   /**
@@ -303,23 +321,25 @@ export class LoraLab {
    * @param {ByVoice & Abortable} [options]
    * @returns {Promise<number>}
    */
-  loss(text, { signal, adapter } = {}) {
-    return this.#ask("loss", [textOrIds(text), adapter], { signal });
+  async loss(text, options) {
+    const { signal, adapter } = is.given(options, BY);
+    return this.#ask("loss", [is.textOrIds(text, "text"), adapter], { signal });
   }
 
   /** Logits (time · vocabulary) after each of the ids. @param {Uint32Array | number[]} ids @param {ByVoice & Abortable} [options] @returns {Promise<Float32Array>} */
-  logits(ids, { signal, adapter } = {}) {
-    return this.#ask("logits", [Uint32Array.from(ids), adapter], { signal });
+  async logits(ids, options) {
+    const { signal, adapter } = is.given(options, BY);
+    return this.#ask("logits", [is.ids(ids, "ids"), adapter], { signal });
   }
 
   /** @param {string} text @returns {Promise<Uint32Array>} */
-  encode(text) {
-    return this.#ask("encode", [text]);
+  async encode(text) {
+    return this.#ask("encode", [is.string(text, "text")]);
   }
 
   /** @param {Uint32Array | number[]} ids @returns {Promise<string>} */
-  decode(ids) {
-    return this.#ask("decode", [Uint32Array.from(ids)]);
+  async decode(ids) {
+    return this.#ask("decode", [is.ids(ids, "ids")]);
   }
 
   /** SHA-256 over the base's weights as they lie in the worker's memory now. @returns {Promise<string>} */
@@ -328,8 +348,8 @@ export class LoraLab {
   }
 
   /** What a training of an adapter takes; unless one is named, of that in training or else of the active one or, loaded with `full`, of all weights. @param {OfAdapter} [options] @returns {Promise<Footprint>} */
-  footprint({ adapter } = {}) {
-    return this.#ask("footprint", [adapter]);
+  async footprint(options) {
+    return this.#ask("footprint", [is.given(options, OF).adapter]);
   }
 
   /** Bytes of the engine's memory: the leader's, if there are several workers. @returns {Promise<number>} */
@@ -348,15 +368,16 @@ export class LoraLab {
    * @param {{ workers?: number, fast?: boolean }} [options] as in load()
    * @returns {Promise<void>}
    */
-  async reload(options = {}) {
-    const engine = engineOf(options);
+  async reload(options) {
+    const { workers, ...rest } = is.given(options, { workers: is.workers, fast: is.flag });
+    const engine = engineOf({ workers, ...rest });
     const before = this.#ready;
     const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
     const anew = async () => {
       // A worker that could not be had is had now, or not.
       await before.catch(() => {});
       if (!this.#client.closed) await this.#askNow("save", [], { save: "all" });
-      this.workers = howMany(options.workers);
+      this.workers = howMany(workers);
       this.#model = [this.#model[0], this.#model[1], engine];
       return this.#replace(reason);
     };
@@ -373,8 +394,9 @@ export class LoraLab {
   }
 
   /** @param {TrainOptions & Abortable} options */
-  async #begin({ text, ids = [], signal, adapter, ...config }) {
-    const asked = this.#ask("beginTraining", [text ?? Uint32Array.from(ids), config, adapter], { save: "all", signal });
+  async #begin({ text, ids, signal, adapter, ...config }) {
+    if ((text === undefined) === (ids === undefined)) is.refuse("text", "a text, or instead of it ids", text);
+    const asked = this.#ask("beginTraining", [text ?? ids, config, adapter], { save: "all", signal });
     const turn = await this.#turnBy(asked);
     // If the training has ended by then, or the worker, whoever asks next is told.
     await this.#muster().catch(() => {});
@@ -383,12 +405,9 @@ export class LoraLab {
 
   /** Take up the training under way. @param {TrainOptions} options of which it can have none any more */
   async #goOn({ adapter, ...settings }) {
-    const given = Object.entries(settings).find(([, value]) => value !== undefined);
-    if (given) throw new LabError(CODES.config, `${given[0]}: expected a text or ids beside it, since a training under way keeps its settings`);
+    for (const [name, value] of Object.entries(settings)) is.refuse(name, "nothing without a text or ids: the training under way keeps its settings", value);
     const { adapter: trained } = await this.#muster();
-    if (adapter !== undefined && adapter !== trained) {
-      throw new LabError(CODES.config, `adapter is ${adapter}, expected that of the training under way, ${trained ?? "none"}`);
-    }
+    if (adapter !== undefined && adapter !== trained) is.refuse("adapter", `that of the training under way, "${trained}"`, adapter);
     return ++this.#turn;
   }
 

@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { isPlain, model as checked, refuse } from "./arguments.js";
 import { CODES, LabError, LoraLab as Engine } from "./lora-lab.js";
 
 export * from "./lora-lab.js";
@@ -22,8 +23,11 @@ export class LoraLab extends Engine {
    * @param {LoadOptions} [options] `model` may be a path as well
    * @returns {Promise<LoraLab>}
    */
-  static async load({ model = new URL("../models/tiny/", import.meta.url), ...options } = {}) {
-    return super.load({ createWorker: threadWorker, ...options, model: await onDisk(model) });
+  static async load(options = {}) {
+    // What is no object at all, the class for browsers refuses by name.
+    if (!isPlain(options)) return super.load(options);
+    const { model = new URL("../models/tiny/", import.meta.url) } = options;
+    return super.load({ createWorker: threadWorker, ...options, model: await onDisk(checked(model, "model")) });
   }
 }
 
@@ -49,9 +53,18 @@ export function threadWorker() {
 /** What lies on disk, read; what is elsewhere, as it is. @param {NonNullable<LoadOptions["model"]>} model */
 async function onDisk(model) {
   if (!(typeof model === "string" || model instanceof URL) || /^https?:/.test(String(model))) return model;
-  const folder = /^file:/.test(String(model)) ? fileURLToPath(model) : String(model);
+  const folder = /^file:/.test(String(model)) ? pathOf(model) : String(model);
   const [config, weights, tokenizer] = await Promise.all(["config.json", "model.safetensors", "tokenizer.json"].map((name) => read(folder, name)));
   return { config: String(config), weights: Uint8Array.from(/** @type {Uint8Array} */ (weights)), tokenizer: tokenizer && String(tokenizer) };
+}
+
+/** @param {string | URL} address */
+function pathOf(address) {
+  try {
+    return fileURLToPath(address);
+  } catch {
+    return refuse("model", "the address of a folder on this machine", String(address));
+  }
 }
 
 /** @param {string} folder @param {string} name */

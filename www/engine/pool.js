@@ -11,9 +11,7 @@ const REPLACEMENTS = 3;
 
 /** The number of workers that is asked for; without one, the reader keeps a core. @param {number | undefined} workers */
 export function howMany(workers) {
-  if (workers === undefined) return Math.min(8, Math.max(1, (globalThis.navigator?.hardwareConcurrency ?? 2) - 1));
-  if (Number.isInteger(workers) && workers >= 1) return workers;
-  throw new LabError(CODES.config, `workers is ${workers}, expected a whole number of 1 or more`);
+  return workers ?? Math.min(8, Math.max(1, (globalThis.navigator?.hardwareConcurrency ?? 2) - 1));
 }
 
 export class Pool {

@@ -109,8 +109,3 @@ export function owned(value) {
   };
   return copy(value);
 }
-
-/** A text or token ids, as the engine takes them. @param {string | Uint32Array | number[]} input */
-export function textOrIds(input) {
-  return typeof input === "string" ? input : Uint32Array.from(input);
-}

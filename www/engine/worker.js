@@ -128,7 +128,7 @@ function requestHandler(loadEngine, crew) {
     restore: ([{ adapters, defaults, run }]) => lab().restore(adapters, defaults, run),
     save: () => undefined, // what is saved goes with the answer, as with every request that says `save`
   };
-  for (const name of PLAIN) methods[name] = (args) => /** @type {any} */ (lab())[name](...args);
+  for (const name of PLAIN) methods[name] = async (args) => /** @type {any} */ (lab())[name](...(await Promise.all(args.map(read))));
 
   /** @param {Request} request @param {Context} context */
   return async ({ method, args, save }, context) => {
@@ -138,13 +138,22 @@ function requestHandler(loadEngine, crew) {
   };
 }
 
+/** An argument; of a Blob what is in it. @template T @param {T} value */
+async function read(value) {
+  if (!(value instanceof Blob)) return value;
+  const bytes = value.arrayBuffer().catch((error) => {
+    throw new LabError(CODES.fetch, `a Blob could not be read (${error})`, { cause: error });
+  });
+  return /** @type {Exclude<T, Blob>} */ (new Uint8Array(await bytes));
+}
+
 /**
  * @param {string | import("./types.js").ModelFiles} model a folder's URL, or the files themselves
  * @param {AbortSignal} signal
  * @param {Context["note"]} note
  */
 async function modelFiles(model, signal, note) {
-  if (typeof model !== "string") return model;
+  if (typeof model !== "string") return { ...model, weights: await read(model.weights) };
   /** @param {string} name */
   const url = (name) => new URL(name, model.endsWith("/") ? model : `${model}/`);
   /** @param {number} loaded @param {number | undefined} total */

@@ -1,0 +1,98 @@
+/**
+ * What callers give the engine, looked at before it travels: wasm would take an object for 0 bytes, NaN for a token, and trap on a number for
+ * a text. A wrong type is refused by the argument's name; whether a value makes sense is the core's to say.
+ */
+
+import { CODES, LabError } from "./protocol.js";
+
+/** @typedef {(value: any, name: string) => any} Kind gives what was meant, or throws */
+
+/** @param {string} name @param {string} expected @param {unknown} got @returns {never} */
+export function refuse(name, expected, got) {
+  throw new LabError(CODES.config, `${name} is ${shown(got)}, expected ${expected}`);
+}
+
+/** @param {unknown} value */
+function shown(value) {
+  if (typeof value === "string") return value.length > 40 ? "a long string" : JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
+}
+
+/** @param {string} expected @param {(value: any) => boolean} fits @returns {Kind} */
+const kind = (expected, fits) => (value, name) => (fits(value) ? value : refuse(name, expected, value));
+
+export const string = kind("a string", (value) => typeof value === "string");
+export const number = kind("a number", (value) => typeof value === "number");
+export const flag = kind("true or false", (value) => typeof value === "boolean");
+export const callback = kind("a function", (value) => typeof value === "function");
+export const signal = kind("an AbortSignal", (value) => typeof value?.throwIfAborted === "function");
+export const adapter = kind("the name of an adapter", (value) => typeof value === "string");
+export const voice = kind("the name of an adapter, true or false", (value) => typeof value === "string" || typeof value === "boolean");
+
+/** Whether it is an object of this realm or another, made by braces. @param {any} value */
+export function isPlain(value) {
+  if (Object.prototype.toString.call(value) !== "[object Object]") return false;
+  const prototype = Object.getPrototypeOf(value);
+  return !prototype || !Object.getPrototypeOf(prototype);
+}
+
+/** Bytes in any container; a Blob is read by the worker, so that no later call overtakes this one. @type {Kind} */
+export function bytes(value, name) {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  const tag = Object.prototype.toString.call(value);
+  if (tag === "[object ArrayBuffer]") return new Uint8Array(value);
+  return /^\[object (Blob|File)\]$/.test(tag) ? value : refuse(name, "bytes (Uint8Array, ArrayBuffer or Blob)", value);
+}
+
+const IDS = "token ids (an array or typed array of whole numbers from 0 to 4294967295)";
+
+/** @param {any} value @param {string} name */
+export function ids(value, name) {
+  if (!(Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value))) refuse(name, IDS, value);
+  const big = /^\[object Big/.test(Object.prototype.toString.call(value));
+  /** @param {unknown} item @param {number} index */
+  const id = (item, index) => {
+    const number = big ? Number(item) : item;
+    return Number.isInteger(number) && number === Number(number) >>> 0 ? number : refuse(`${name}[${index}]`, IDS, item);
+  };
+  return Uint32Array.from(/** @type {any} */ (value), /** @type {(item: any, index: number) => number} */ (id));
+}
+
+/** @type {Kind} */
+export const textOrIds = (value, name) => (typeof value === "string" ? value : Object(value) === value ? ids(value, name) : refuse(name, `a text or ${IDS}`, value));
+
+/** What JSON can say without loss; the core knows which setting is of which type. @param {any} value @param {string} name @param {number} [depth] @returns {any} */
+function setting(value, name, depth = 0) {
+  if (value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value)) return value;
+  if (depth > 4 || !(Array.isArray(value) || isPlain(value))) refuse(name, "a finite number, a string, true or false, or a list or object of them", value);
+  if (Array.isArray(value)) return Array.from(value, (item, index) => setting(item, `${name}[${index}]`, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, setting(item, `${name}.${key}`, depth + 1)]));
+}
+
+/**
+ * An object of options, each of its kind; what is undefined is left out.
+ * @template {object} T
+ * @param {T | undefined} options
+ * @param {Record<string, Kind>} kinds
+ * @param {boolean | string[]} [more] true: there may be others, which the core knows; names: these have to be there
+ * @returns {T}
+ */
+export function given(options, kinds, more) {
+  if (!(options === undefined || isPlain(options))) refuse("the argument", "an object of options", options);
+  const entries = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
+  for (const name of Array.isArray(more) ? more : []) if (!entries.some(([key]) => key === name)) kinds[name](undefined, name);
+  /** @type {Kind} */
+  const other = more === true ? setting : (_, name) => refuse("an option", `one of ${Object.keys(kinds).join(", ")}`, name);
+  const checked = entries.map(([name, value]) => [name, (Object.hasOwn(kinds, name) ? kinds[name] : other)(value, name)]);
+  return /** @type {T} */ (Object.fromEntries(checked));
+}
+
+/** @type {Kind} */
+export function model(value, name) {
+  if (typeof value === "string" || value instanceof URL) return value;
+  if (!isPlain(value)) refuse(name, "an address, or the contents of a model's files", value);
+  return given(value, { config: string, weights: bytes, tokenizer: string }, ["config", "weights"]);
+}
+
+export const workers = kind("a whole number of 1 or more", (value) => Number.isInteger(value) && value >= 1);

@@ -81,6 +81,9 @@ const parsed = (bytes) => {
   }
 };
 
+/** As serde leaves out what is None. */
+const of = (adapter) => (adapter === undefined ? {} : { adapter });
+
 /** Its adapters are a few numbers, its text is the prompt's letters, one token each. */
 export class FakeLab {
   constructor(config, weights, tokenizer, options) {
@@ -238,7 +241,7 @@ export class FakeLab {
   endTraining() { this.run = undefined; }
   position() {
     const { adapter, step, batchSize } = this.#running("a step");
-    return { run: this.runs, adapter, step, sequences: batchSize, heldOutWindows: step % 2 ? 3 : 0 };
+    return { run: this.runs, ...of(adapter), step, sequences: batchSize, heldOutWindows: step % 2 ? 3 : 0 };
   }
   gradientSum() {
     this.#running("a step");
@@ -302,7 +305,7 @@ export class FakeLab {
       this.active = run.adapter;
     }
     this.#begin(run);
-    return { adapter: run.adapter, step: run.step, steps: run.steps };
+    return { ...of(run.adapter), step: run.step, steps: run.steps };
   }
   restore(adapters, defaults, run) {
     if (this.all.size || this.run) throw order("restoring", "a lab without adapters or a run");
@@ -376,8 +379,8 @@ export class FakeLab {
   /** What trained is more surprised by it; the base alone is not. */
   loss(text, adapter) { return text.length + this.#voice(this.#speaker(adapter)).steps; }
   footprint(name) {
-    const of = () => (name === undefined && this.run ? this.run.adapter : this.#chosen(name, "a footprint"));
-    const trainable = this.full && name === undefined ? this.settings.weights.length : 16 * (this.#named(of()).config?.rank ?? 8);
+    const whose = () => (name === undefined && this.run ? this.run.adapter : this.#chosen(name, "a footprint"));
+    const trainable = this.full && name === undefined ? this.settings.weights.length : 16 * (this.#named(whose()).config?.rank ?? 8);
     return { trainable, gradientBytes: 4 * trainable, optimizerBytes: 8 * trainable, wasmBytes: this.memory() };
   }
   memory() { return 65536; }

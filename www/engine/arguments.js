@@ -48,8 +48,8 @@ export function bytes(value, name) {
 const IDS = "token ids (an array or typed array of whole numbers from 0 to 4294967295)";
 
 /** @param {any} value @param {string} name */
-export function ids(value, name) {
-  if (!(Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value))) refuse(name, IDS, value);
+export function ids(value, name, expected = IDS) {
+  if (!(Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value))) refuse(name, expected, value);
   const big = /^\[object Big/.test(Object.prototype.toString.call(value));
   /** @param {unknown} item @param {number} index */
   const id = (item, index) => {
@@ -60,7 +60,7 @@ export function ids(value, name) {
 }
 
 /** @type {Kind} */
-export const textOrIds = (value, name) => (typeof value === "string" ? value : Object(value) === value ? ids(value, name) : refuse(name, `a text or ${IDS}`, value));
+export const textOrIds = (value, name) => (typeof value === "string" ? value : ids(value, name, `a text or ${IDS}`));
 
 /** What JSON can say without loss; the core knows which setting is of which type. @param {any} value @param {string} name @param {number} [depth] @returns {any} */
 function setting(value, name, depth = 0) {

@@ -39,7 +39,7 @@ const PAGE_ONLY = new RegExp(`^(${[
   "(Intersection|Resize|Mutation)Observer|(Mouse|Keyboard|Pointer|Drag)Event",
 ].join("|")})$`);
 /** A relative address means what it means in the page, if there is one: fetch.js asks whether there is, and for its address alone. */
-const ASKS_FOR_THE_PAGE = { "engine/fetch.js": ["document", "location"] };
+const ASKS_FOR_THE_PAGE = { "engine/arguments.js": ["document", "location"] };
 
 /**
  * A module cut into what is code and what is not. A slash begins a regular expression where no value stands before it.

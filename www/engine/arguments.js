@@ -88,11 +88,16 @@ export function given(options, kinds, more) {
   return /** @type {T} */ (Object.fromEntries(checked));
 }
 
-/** @type {Kind} */
+/** Files, or an address: a worker from a blob has no folder of its own, so a relative one is resolved here. @type {Kind} */
 export function model(value, name) {
-  if (typeof value === "string" || value instanceof URL) return value;
-  if (!isPlain(value)) refuse(name, "an address, or the contents of a model's files", value);
-  return given(value, { config: string, weights: bytes, tokenizer: string }, ["config", "weights"]);
+  if (isPlain(value)) return given(value, { config: string, weights: bytes, tokenizer: string }, ["config", "weights"]);
+  const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
+  try {
+    if (typeof value === "string" || value instanceof URL) return new URL(value, document?.baseURI ?? location?.href ?? import.meta.url).href;
+  } catch {
+    // It is none.
+  }
+  return refuse(name, "an address, or the contents of a model's files", value);
 }
 
 export const workers = kind("a whole number of 1 or more", (value) => Number.isInteger(value) && value >= 1);

@@ -1,6 +1,6 @@
 /** The page's end of one worker: requests out, answers in, every promise settled. */
 
-import { CODES, LabError, START, buffers, owned } from "./protocol.js";
+import { CODES, LabError, START, buffers } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Answer} Answer */
 /** @typedef {import("./protocol.js").Request} Request */
@@ -181,4 +181,27 @@ export class Client {
     this.onDeath?.(error);
     this.close(error);
   }
+}
+
+/** Of all typed arrays: a Node Buffer's own slice() is a view, no copy. */
+const { slice } = Object.getPrototypeOf(Uint8Array.prototype);
+
+/**
+ * The same message with its own copy of every typed array: what the caller handed over stays the caller's, and
+ * a view into a larger buffer does not carry the rest of it along.
+ * @template T
+ * @param {T} value
+ * @returns {T}
+ */
+function owned(value) {
+  /** @param {any} item @returns {any} */
+  const copy = (item) => {
+    if (ArrayBuffer.isView(item)) return slice.call(item);
+    if (Array.isArray(item)) return item.map(copy);
+    if (item && Object.getPrototypeOf(item) === Object.prototype) {
+      return Object.fromEntries(Object.entries(item).map(([key, part]) => [key, copy(part)]));
+    }
+    return item;
+  };
+  return copy(value);
 }

@@ -49,8 +49,12 @@ import { buffers } from "./protocol.js";
 export class Crew {
   /** @type {Map<number, Member>} */
   #members = new Map();
-  /** Set when the model is loaded, if there may be helpers. @type {Equipment | undefined} */
-  equipment;
+  #equipment;
+
+  /** @param {Equipment | undefined} equipment for helpers; undefined if there cannot be any */
+  constructor(equipment) {
+    this.#equipment = equipment;
+  }
 
   /** A helper has come. It takes part from the first step that finds it ready. @param {number} index @param {MessagePort} port */
   join(index, port) {
@@ -61,7 +65,7 @@ export class Crew {
       if (parts) member.asked.shift()?.(parts);
     };
     this.#members.set(index, member);
-    port.postMessage(this.equipment, []);
+    port.postMessage(this.#equipment, []);
   }
 
   /** It is gone. @param {number} index */

@@ -1,6 +1,5 @@
 /** Fetching with progress. */
 
-import { refuse } from "./arguments.js";
 import { CODES, LabError } from "./protocol.js";
 
 /**
@@ -56,16 +55,5 @@ async function ask(url, signal, fetch) {
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new LabError(CODES.fetch, `${url}: could not be reached (${error})`, { cause: error });
-  }
-}
-
-/** A worker from a blob has no folder of its own: a relative URL has to be resolved here. @param {import("./types.js").LoadOptions["model"]} model */
-export function resolved(model = new URL(/* @vite-ignore */ "../models/tiny/", import.meta.url)) {
-  if (typeof model !== "string" && !(model instanceof URL)) return model;
-  const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
-  try {
-    return new URL(model, document?.baseURI ?? location?.href ?? import.meta.url).href;
-  } catch {
-    return refuse("model", "an address", String(model));
   }
 }

@@ -9,7 +9,6 @@
 
 import * as is from "./arguments.js";
 import { Client, blobWorker } from "./client.js";
-import { resolved } from "./fetch.js";
 import { Pool, howMany } from "./pool.js";
 import { CODES, LabError } from "./protocol.js";
 import { BROWSERS, hasRelaxedSimd, hasSimd } from "./simd.js";
@@ -46,6 +45,7 @@ export { CODES, LabError } from "./protocol.js";
 /** @typedef {{ signal?: AbortSignal }} Abortable */
 /** @typedef {[string | ModelFiles, ModelOptions, { fast: boolean, helpers: boolean }]} LoadArguments helpers: there may be some later */
 
+const TINY = new URL(/* @vite-ignore */ "../models/tiny/", import.meta.url).href;
 /** The kinds of what several methods take. */
 const OF = { adapter: is.adapter };
 const BY = { adapter: is.voice, signal: is.signal };
@@ -115,7 +115,7 @@ export class LoraLab {
       throw new LabError(CODES.noSimd, `expected WebAssembly SIMD, which this browser lacks; it came with ${BROWSERS}`);
     }
     /** @type {LoadArguments} */
-    const model = [resolved(options.model), { splitQkv, full }, engineOf(options)];
+    const model = [/** @type {string | ModelFiles} */ (options.model ?? TINY), { splitQkv, full }, engineOf(options)];
     const client = await Client.start(createWorker, signal);
     try {
       const onNote = onProgress && ((/** @type {{ data: any }} */ { data }) => onProgress(data));

@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { isPlain, model as checked, refuse } from "./arguments.js";
+import { isPlain, refuse } from "./arguments.js";
 import { CODES, LabError, LoraLab as Engine } from "./lora-lab.js";
 
 export * from "./lora-lab.js";
@@ -27,7 +27,8 @@ export class LoraLab extends Engine {
     // What is no object at all, the class for browsers refuses by name.
     if (!isPlain(options)) return super.load(options);
     const { model = new URL("../models/tiny/", import.meta.url) } = options;
-    return super.load({ createWorker: threadWorker, ...options, model: await onDisk(checked(model, "model")) });
+    const isAddress = typeof model === "string" || model instanceof URL;
+    return super.load({ createWorker: threadWorker, ...options, model: isAddress ? await onDisk(model) : model });
   }
 }
 
@@ -50,9 +51,9 @@ export function threadWorker() {
   return worker;
 }
 
-/** What lies on disk, read; what is elsewhere, as it is. @param {NonNullable<LoadOptions["model"]>} model */
+/** What lies on disk, read; what is elsewhere, as it is. @param {string | URL} model */
 async function onDisk(model) {
-  if (!(typeof model === "string" || model instanceof URL) || /^https?:/.test(String(model))) return model;
+  if (/^https?:/.test(String(model))) return model;
   const folder = /^file:/.test(String(model)) ? pathOf(model) : String(model);
   const [config, weights, tokenizer] = await Promise.all(["config.json", "model.safetensors", "tokenizer.json"].map((name) => read(folder, name)));
   return { config: String(config), weights: Uint8Array.from(/** @type {Uint8Array} */ (weights)), tokenizer: tokenizer && String(tokenizer) };

@@ -56,24 +56,6 @@ export const CODES = Object.freeze({
 });
 
 /**
- * The answer to a request that threw. A panic or an exhausted memory traps as a RuntimeError and leaves the
- * wasm instance unusable: that is fatal, and the client starts another worker.
- * @param {number} id
- * @param {unknown} error
- * @returns {Failed}
- */
-export function failed(id, error) {
-  const { code, message } = /** @type {{ code?: unknown, message?: unknown }} */ (Object(error));
-  return {
-    id,
-    event: "failed",
-    code: typeof code === "string" ? code : CODES.internal,
-    message: typeof message === "string" ? message : String(error),
-    fatal: error instanceof WebAssembly.RuntimeError,
-  };
-}
-
-/**
  * The buffers and ports in a message, to be transferred instead of copied.
  * @param {unknown} value
  * @param {Set<ArrayBuffer | MessagePort>} [found]
@@ -85,27 +67,4 @@ export function buffers(value, found = new Set()) {
   else if (Array.isArray(value)) value.forEach((item) => buffers(item, found));
   else if (value && typeof value === "object") Object.values(value).forEach((item) => buffers(item, found));
   return [...found];
-}
-
-/** Of all typed arrays: a Node Buffer's own slice() is a view, no copy. */
-const { slice } = Object.getPrototypeOf(Uint8Array.prototype);
-
-/**
- * The same message with its own copy of every typed array: what the caller handed over stays the caller's, and
- * a view into a larger buffer does not carry the rest of it along.
- * @template T
- * @param {T} value
- * @returns {T}
- */
-export function owned(value) {
-  /** @param {any} item @returns {any} */
-  const copy = (item) => {
-    if (ArrayBuffer.isView(item)) return slice.call(item);
-    if (Array.isArray(item)) return item.map(copy);
-    if (item && Object.getPrototypeOf(item) === Object.prototype) {
-      return Object.fromEntries(Object.entries(item).map(([key, part]) => [key, copy(part)]));
-    }
-    return item;
-  };
-  return copy(value);
 }

@@ -3,10 +3,10 @@
  * Only an abort overtakes. Nothing blocks longer than one call into wasm: one step, one token, one evaluation.
  */
 
-import { Crew, help } from "./crew.js";
 import { fetchBytes } from "./fetch.js";
-import { CODES, LabError, START, buffers, failed } from "./protocol.js";
+import { CODES, LabError, START, buffers } from "./protocol.js";
 
+/** @typedef {import("./crew.js").Crew} Crew */
 /** @typedef {import("./protocol.js").Request} Request */
 /** @typedef {import("./types.js").Engine} Engine */
 /** @typedef {import("./types.js").EngineOptions} EngineOptions */
@@ -66,8 +66,7 @@ export function serve(scope, loadEngine = wasmEngine) {
   /** @type {Map<number, AbortController>} */
   const open = new Map();
   let queue = Promise.resolve();
-  const crew = new Crew();
-  const handle = requestHandler(loadEngine, crew);
+  const { handle, crew } = requestHandler(loadEngine);
 
   /** @param {Request} request @param {AbortController} controller */
   async function run(request, controller) {
@@ -87,8 +86,8 @@ export function serve(scope, loadEngine = wasmEngine) {
 
   scope.onmessage = ({ data }) => {
     if (data.abort) return open.get(data.id)?.abort();
-    if ("join" in data) return crew.join(data.join, data.port);
-    if ("leave" in data) return crew.leave(data.leave);
+    if ("join" in data) return heard(crew().then((crew) => crew.join(data.join, data.port)));
+    if ("leave" in data) return heard(crew().then((crew) => crew.leave(data.leave)));
     const controller = new AbortController();
     open.set(data.id, controller);
     queue = queue.then(() => run(data, controller));
@@ -96,10 +95,51 @@ export function serve(scope, loadEngine = wasmEngine) {
   scope.postMessage({ id: START, event: "done", result: undefined }, []);
 }
 
-/** @param {(options: EngineOptions) => Promise<Engine>} loadEngine @param {Crew} crew */
-function requestHandler(loadEngine, crew) {
+/**
+ * The answer to a request that threw. A panic or an exhausted memory traps as a RuntimeError and leaves the
+ * wasm instance unusable: that is fatal, and the client starts another worker.
+ * @param {number} id
+ * @param {unknown} error
+ * @returns {import("./protocol.js").Failed}
+ */
+function failed(id, error) {
+  const { code, message } = /** @type {{ code?: unknown, message?: unknown }} */ (Object(error));
+  return {
+    id,
+    event: "failed",
+    code: typeof code === "string" ? code : CODES.internal,
+    message: typeof message === "string" ? message : String(error),
+    fatal: error instanceof WebAssembly.RuntimeError,
+  };
+}
+
+/** What came of a notice nobody asks: a helper that the leader could not let in is a helper less. @param {Promise<void>} work */
+const heard = (work) => work.catch(() => {});
+
+/** Needed by a training alone, and so fetched with the first. */
+async function crewModule() {
+  try {
+    return await import("./crew.js");
+  } catch (error) {
+    throw new LabError(CODES.workerScript, `a part of the worker could not be loaded (${error})`, { cause: error });
+  }
+}
+
+/** @param {(options: EngineOptions) => Promise<Engine>} loadEngine */
+function requestHandler(loadEngine) {
   /** @type {WasmLab | undefined} */
   let loaded;
+  /** For helpers, if there may be any. @type {import("./crew.js").Equipment | undefined} */
+  let equipment;
+  /** @type {Promise<Crew> | undefined} */
+  let coming;
+  const crew = () => {
+    coming ??= crewModule().then(({ Crew }) => new Crew(equipment)).catch((error) => {
+      coming = undefined; // the next step tries again
+      throw error;
+    });
+    return coming;
+  };
   const lab = () => {
     if (!loaded) throw new LabError(CODES.notLoaded, "expected load before anything else");
     return loaded;
@@ -117,25 +157,26 @@ function requestHandler(loadEngine, crew) {
       loaded = fresh;
       if (helpers) {
         const { config, weights, tokenizer } = files;
-        crew.equipment = { config, weights: new Blob([weights]), tokenizer, options, engine: { fast, module: engine.module() } };
+        equipment = { config, weights: new Blob([weights]), tokenizer, options, engine: { fast, module: engine.module() } };
       }
       return { info: fresh.info(), lanes: engine.lanes() };
     },
-    help: ([port]) => help(port, loadEngine),
-    step: () => timedStep(lab(), crew),
-    memories: () => [lab().memory(), ...crew.memories()],
+    help: async ([port]) => (await crewModule()).help(port, loadEngine),
+    step: async () => timedStep(lab(), await crew()),
+    memories: async () => [lab().memory(), ...((await coming)?.memories() ?? [])],
     generate: (args, context) => generate(lab(), args, context),
     restore: ([{ adapters, defaults, run }]) => lab().restore(adapters, defaults, run),
     save: () => undefined, // what is saved goes with the answer, as with every request that says `save`
   };
   for (const name of PLAIN) methods[name] = async (args) => /** @type {any} */ (lab())[name](...(await Promise.all(args.map(read))));
 
-  /** @param {Request} request @param {Context} context */
-  return async ({ method, args, save }, context) => {
+  /** @type {(request: Request, context: Context) => Promise<{ result: unknown, saved?: Partial<Saved> }>} */
+  const handle = async ({ method, args, save }, context) => {
     if (!Object.hasOwn(methods, method)) throw new LabError(CODES.unknownMethod, `expected a method of the worker, got ${method}`);
     const result = await methods[method](args, context);
     return save ? { result, saved: SAVING[save](lab()) } : { result };
   };
+  return { handle, crew };
 }
 
 /** An argument; of a Blob what is in it. @template T @param {T} value */

@@ -59,8 +59,8 @@ test("every shape that crosses borders is told, property for property", () => {
     if (!name || inside.includes(name)) continue;
     seen.push(name);
     // A choice of simple types has no properties, and a paragraph of its own.
-    if (name === "Voice") {
-      assert.ok(section("#### Voice").includes("`true`"));
+    if (["Voice", "Ids", "Bytes"].includes(name)) {
+      assert.ok(section(`#### ${name}`).length > 50, name);
       continue;
     }
     const optional = (text) => (/^\[.*\]$/.test(text) ? `${text.slice(1, -1)}?` : text);

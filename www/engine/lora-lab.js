@@ -200,7 +200,7 @@ export class LoraLab {
 
   /**
    * Add an adapter from PEFT's two files and make it the active one. All or nothing.
-   * @param {AdapterFiles & { name?: string }} files
+   * @param {{ safetensors: T.Bytes, config: string, name?: string }} files
    * @returns {Promise<Plan>}
    */
   async importAdapter(files) {
@@ -271,7 +271,7 @@ export class LoraLab {
     return this.#ask("saveState", []);
   }
 
-  /** On the same base, go back to a saved state; train(), also one that began before, goes on from there. @param {Uint8Array} bytes @returns {Promise<Resumed>} */
+  /** On the same base, go back to a saved state; train(), also one that began before, goes on from there. @param {T.Bytes} bytes @returns {Promise<Resumed>} */
   async resume(bytes) {
     return this.#ask("resume", [is.bytes(bytes, "bytes")], { save: "all" });
   }
@@ -283,7 +283,7 @@ export class LoraLab {
 
   /**
    * Continue a prompt. An abort rejects with the signal's reason; what came until then has gone to `onText`.
-   * @param {string | Uint32Array | number[]} prompt
+   * @param {string | T.Ids} prompt
    * @param {GenerateOptions & Abortable & { onText?: (text: string) => void }} [options]
    * @returns {Promise<Generated>}
    */
@@ -306,7 +306,7 @@ export class LoraLab {
 
   /**
    * The tokens of a text (of at most a context) and, after each, the likeliest next ones of the base and of an adapter.
-   * @param {string | Uint32Array | number[]} prompt
+   * @param {string | T.Ids} prompt
    * @param {{ count?: number } & ByVoice & Abortable} [options]
    * @returns {Promise<Candidates>}
    */
@@ -317,7 +317,7 @@ export class LoraLab {
 
   /**
    * Mean loss of any text in nats a token.
-   * @param {string | Uint32Array | number[]} text
+   * @param {string | T.Ids} text
    * @param {ByVoice & Abortable} [options]
    * @returns {Promise<number>}
    */
@@ -326,7 +326,7 @@ export class LoraLab {
     return this.#ask("loss", [is.textOrIds(text, "text"), adapter], { signal });
   }
 
-  /** Logits (time · vocabulary) after each of the ids. @param {Uint32Array | number[]} ids @param {ByVoice & Abortable} [options] @returns {Promise<Float32Array>} */
+  /** Logits (time · vocabulary) after each of the ids. @param {T.Ids} ids @param {ByVoice & Abortable} [options] @returns {Promise<Float32Array>} */
   async logits(ids, options) {
     const { signal, adapter } = is.given(options, BY);
     return this.#ask("logits", [is.ids(ids, "ids"), adapter], { signal });
@@ -337,7 +337,7 @@ export class LoraLab {
     return this.#ask("encode", [is.string(text, "text")]);
   }
 
-  /** @param {Uint32Array | number[]} ids @returns {Promise<string>} */
+  /** @param {T.Ids} ids @returns {Promise<string>} */
   async decode(ids) {
     return this.#ask("decode", [is.ids(ids, "ids")]);
   }

@@ -40,6 +40,10 @@
 
 /** @typedef {{ safetensors: Uint8Array, config: string }} AdapterFiles PEFT's adapter_model.safetensors and adapter_config.json */
 
+/** @typedef {ArrayBuffer | ArrayBufferView | Blob} Bytes a file's contents, in whichever container; of a view, what it views */
+
+/** @typedef {Uint32Array | number[] | Uint8Array | Uint16Array | Int32Array | BigInt64Array | BigUint64Array} Ids tokens: whole numbers from 0 to 2³² − 1 */
+
 /**
  * Who answers a request: the adapter of this name, whichever is active; true, the default, the active one if it is switched on;
  * false the base alone.
@@ -50,7 +54,7 @@
  * @typedef {object} TrainOptions
  * @property {string} [adapter] which one learns, the active one unless it is named; not in full fine-tuning
  * @property {string} [text]
- * @property {Uint32Array | number[]} [ids]
+ * @property {Ids} [ids]
  * @property {number} [steps]
  * @property {number} [batchSize]
  * @property {number} [blockSize]
@@ -153,7 +157,7 @@
  * @property {boolean} [full] the base's own weights train, and there are no adapters
  */
 
-/** @typedef {{ config: string, weights: Uint8Array<ArrayBuffer>, tokenizer?: string }} ModelFiles */
+/** @typedef {{ config: string, weights: Bytes, tokenizer?: string }} ModelFiles */
 
 /**
  * @typedef {object} LoadOptions

@@ -194,7 +194,7 @@ async function read(value) {
  * @param {Context["note"]} note
  */
 async function modelFiles(model, signal, note) {
-  if (typeof model !== "string") return { ...model, weights: await read(model.weights) };
+  if (typeof model !== "string") return { ...model, weights: /** @type {Uint8Array<ArrayBuffer>} */ (await read(model.weights)) };
   /** @param {string} name */
   const url = (name) => new URL(name, model.endsWith("/") ? model : `${model}/`);
   /** @param {number} loaded @param {number | undefined} total */

@@ -12,11 +12,14 @@ export function refuse(name, expected, got) {
   throw new LabError(CODES.config, `${name} is ${shown(got)}, expected ${expected}`);
 }
 
+/** "Object", "Blob", …: also of another realm, which has classes of its own. @param {unknown} value */
+const tag = (value) => Object.prototype.toString.call(value).slice(8, -1);
+
 /** @param {unknown} value */
 function shown(value) {
   if (typeof value === "string") return value.length > 40 ? "a long string" : JSON.stringify(value);
   if (typeof value === "function") return "a function";
-  return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
+  return Object(value) === value ? `[object ${tag(value)}]` : String(value);
 }
 
 /** @param {string} expected @param {(value: any) => boolean} fits @returns {Kind} */
@@ -30,9 +33,9 @@ export const signal = kind("an AbortSignal", (value) => typeof value?.throwIfAbo
 export const adapter = kind("the name of an adapter", (value) => typeof value === "string");
 export const voice = kind("the name of an adapter, true or false", (value) => typeof value === "string" || typeof value === "boolean");
 
-/** Whether it is an object of this realm or another, made by braces. @param {any} value */
+/** Whether it is an object made by braces. @param {any} value */
 export function isPlain(value) {
-  if (Object.prototype.toString.call(value) !== "[object Object]") return false;
+  if (tag(value) !== "Object") return false;
   const prototype = Object.getPrototypeOf(value);
   return !prototype || !Object.getPrototypeOf(prototype);
 }
@@ -40,9 +43,8 @@ export function isPlain(value) {
 /** Bytes in any container; a Blob is read by the worker, so that no later call overtakes this one. @type {Kind} */
 export function bytes(value, name) {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  const tag = Object.prototype.toString.call(value);
-  if (tag === "[object ArrayBuffer]") return new Uint8Array(value);
-  return /^\[object (Blob|File)\]$/.test(tag) ? value : refuse(name, "bytes (Uint8Array, ArrayBuffer or Blob)", value);
+  if (tag(value) === "ArrayBuffer") return new Uint8Array(value);
+  return /^(Blob|File)$/.test(tag(value)) ? value : refuse(name, "bytes (Uint8Array, ArrayBuffer or Blob)", value);
 }
 
 const IDS = "token ids (an array or typed array of whole numbers from 0 to 4294967295)";
@@ -50,7 +52,7 @@ const IDS = "token ids (an array or typed array of whole numbers from 0 to 42949
 /** @param {any} value @param {string} name */
 export function ids(value, name, expected = IDS) {
   if (!(Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value))) refuse(name, expected, value);
-  const big = /^\[object Big/.test(Object.prototype.toString.call(value));
+  const big = tag(value).startsWith("Big");
   /** @param {unknown} item @param {number} index */
   const id = (item, index) => {
     const number = big ? Number(item) : item;
@@ -93,7 +95,7 @@ export function model(value, name) {
   if (isPlain(value)) return given(value, { config: string, weights: bytes, tokenizer: string }, ["config", "weights"]);
   const { document, location } = /** @type {{ document?: Document, location?: Location }} */ (globalThis);
   try {
-    if (typeof value === "string" || value instanceof URL) return new URL(value, document?.baseURI ?? location?.href ?? import.meta.url).href;
+    if (typeof value === "string" || tag(value) === "URL") return new URL(value, document?.baseURI ?? location?.href ?? import.meta.url).href;
   } catch {
     // It is none.
   }

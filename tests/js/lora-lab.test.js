@@ -81,6 +81,14 @@ test("what is refused leaves an earlier train() going; what is accepted ends it"
   const [, next] = await Promise.all([lab.beginTraining({ text: "abc", adapter: "b" }), first.next()]);
   assert.equal(next.done, true);
   assert.equal((await lab.exportAdapter("b")).safetensors[0], 0, "no step of another's run");
+  // The same while a refusal is waited for.
+  const third = lab.train({ adapter: "b" });
+  const refusal = assert.rejects(lab.beginTraining({ text: "" }), { code: "too-short" });
+  const waiting = third.next();
+  await Promise.resolve();
+  await Promise.all([lab.beginTraining({ text: "abc", adapter: "b" }), refusal]);
+  assert.equal((await waiting).done, true);
+  assert.equal((await lab.exportAdapter("b")).safetensors[0], 0, "no step of a run that came later");
   const second = lab.train({ adapter: "b" });
   assert.equal((await second.next()).value.step, 1);
   await lab.endTraining();

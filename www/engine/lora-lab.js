@@ -234,7 +234,8 @@ export class LoraLab {
     let dirty = false;
     try {
       for (;;) {
-        await this.#turning;
+        // While it is awaited, something else may be asked.
+        for (let asked; asked !== this.#turning; ) await (asked = this.#turning);
         if (turn !== this.#turn) return;
         signal?.throwIfAborted();
         const save = performance.now() - savedAt > this.#saveEvery ? "run" : undefined;
@@ -371,17 +372,15 @@ export class LoraLab {
   async reload(options) {
     const { workers, ...rest } = is.given(options, { workers: is.workers, fast: is.flag });
     const engine = engineOf({ workers, ...rest });
-    const before = this.#ready;
     const reason = new LabError(CODES.workerDied, "the engine was loaded anew");
     const anew = async () => {
-      // A worker that could not be had is had now, or not.
-      await before.catch(() => {});
+      // Of one that has died there is the last save.
       if (!this.#client.closed) await this.#askNow("save", [], { save: "all" });
       this.workers = howMany(workers);
       this.#model = [this.#model[0], this.#model[1], engine];
       return this.#replace(reason);
     };
-    const { loss } = await this.#readyAfter(anew(), reason);
+    const { loss } = await this.#readyAfter(anew, reason);
     if (loss) throw loss;
   }
 
@@ -457,8 +456,10 @@ export class LoraLab {
 
   /** @param {LabError} reason what the worker died of */
   #restart(reason) {
+    // A reload() that came before may have seen to it.
+    const ready = this.#readyAfter(async () => (this.#client.closed ? (await this.#replace(reason)).lost : { adapters: [] }), reason);
     // Apart from what requests wait for: a listener that throws fails none of them.
-    this.#readyAfter(this.#replace(reason), reason).then(({ lost }) => this.#onRestart?.(reason, lost), () => {});
+    ready.then((lost) => this.#onRestart?.(reason, lost), () => {});
   }
 
   /** Another leader in the place of the one that is gone or going. @param {LabError} reason */
@@ -474,18 +475,19 @@ export class LoraLab {
   }
 
   /**
-   * Every request waits for it. If it fails, so do they, and the next one after that tries again.
+   * One after the other, and every request waits for the last. If that fails, so do they, and the next one after that tries again.
    * @template T
-   * @param {Promise<T>} work
+   * @param {() => Promise<T>} work
    * @param {LabError} reason
    */
   #readyAfter(work, reason) {
-    this.#ready = work;
+    const ready = this.#ready.catch(() => {}).then(work);
+    this.#ready = ready;
     this.#again = undefined;
-    work.catch(() => {
-      if (this.#ready === work) this.#again = () => this.#restart(reason);
+    ready.catch(() => {
+      if (this.#ready === ready) this.#again = () => this.#restart(reason);
     });
-    return work;
+    return ready;
   }
 }
 

@@ -82,8 +82,9 @@ test("what is refused leaves an earlier train() going; what is accepted ends it"
   assert.equal(next.done, true);
   assert.equal((await lab.exportAdapter("b")).safetensors[0], 0, "no step of another's run");
   // The same while a refusal is waited for.
-  const third = lab.train({ adapter: "b" });
-  const refusal = assert.rejects(lab.beginTraining({ text: "" }), { code: "too-short" });
+  const third = lab.train({ text: "abc", adapter: "a" });
+  await third.next();
+  const refusal = assert.rejects(lab.beginTraining({ text: "", adapter: "a" }), { code: "too-short" });
   const waiting = third.next();
   await Promise.resolve();
   await Promise.all([lab.beginTraining({ text: "abc", adapter: "b" }), refusal]);
@@ -94,7 +95,7 @@ test("what is refused leaves an earlier train() going; what is accepted ends it"
   await lab.endTraining();
   assert.equal((await second.next()).done, true);
   assert.equal(await lab.isTraining(), false);
-  assert.deepEqual((await Promise.all(["a", "b"].map((name) => lab.exportAdapter(name)))).map(({ safetensors }) => safetensors[0]), [2, 1]);
+  assert.deepEqual((await Promise.all(["a", "b"].map((name) => lab.exportAdapter(name)))).map(({ safetensors }) => safetensors[0]), [3, 1]);
   await lab.dispose();
 });
 

@@ -59,6 +59,9 @@ pub enum Error {
     /// The tokenizer refused.
     #[error("the tokenizer failed: {reason}")]
     Tokenizer { reason: String },
+    /// A variable that is to be trained has no part in the loss.
+    #[error("variable {number} of {count}, of shape {shape:?}, has no gradient: the loss does not depend on it")]
+    NoGradient { number: usize, count: usize, shape: Vec<usize> },
     /// The loss is no longer a number; the parameters are those of the last good step.
     #[error(
         "the loss became {loss} at step {step}: training stopped, the adapter of step {kept} is kept; try a lower learning rate"
@@ -102,6 +105,7 @@ impl Error {
             Self::TooShort { .. } => "too-short",
             Self::NoTokenizer => "no-tokenizer",
             Self::Tokenizer { .. } => "tokenizer",
+            Self::NoGradient { .. } => "no-gradient",
             Self::Diverged { .. } => "diverged",
             Self::Order { .. } => "order",
             Self::OtherBase { .. } => "other-base",

@@ -97,6 +97,66 @@ fn dropout_has_the_numeric_gradient_and_is_a_function_of_its_key() {
 }
 
 #[test]
+fn a_variable_that_the_loss_does_not_depend_on_is_an_error_and_not_zeros() {
+    let (mut model, adapter) = adapted(&LoraConfig::default());
+    let mut vars: Vec<Var> = adapter.vars().cloned().collect();
+    let count = vars.len();
+    vars.insert(2, Var::new(&[[1f32, 2., 3.]], &Device::Cpu).unwrap());
+    let run = |vars: Vec<Var>, model: &Gpt2| Trainer::new(vars, small_text(600, 61, 4), settings(), model).unwrap();
+    let start: Vec<Vec<f32>> = adapter.vars().map(|var| numbers(var.as_tensor())).collect();
+    let refused = |trainer: &mut Trainer, model: &Gpt2, number: usize| {
+        let error = trainer.step(model).unwrap_err();
+        assert_eq!(error.code(), "no-gradient");
+        assert!(
+            error.to_string().contains(&format!("variable {number} of {}", trainer.optimizer().vars().len())),
+            "{error}"
+        );
+        assert_eq!(trainer.steps_done(), 0);
+        assert_eq!(adapter.vars().map(|var| numbers(var.as_tensor())).collect::<Vec<_>>(), start);
+    };
+    // A variable of nothing, by its place.
+    refused(&mut run(vars, &model), &model, 3);
+    // An adapter that is switched off, is merged, or stands behind another one that acts.
+    let mut whole = run(adapter.vars().cloned().collect(), &model);
+    assert_eq!(whole.optimizer().vars().len(), count);
+    adapter.switch().set_active(false);
+    refused(&mut whole, &model, 1);
+    adapter.switch().set_active(true);
+    lora_lab::lora::merge(&mut model).unwrap();
+    refused(&mut whole, &model, 1);
+    lora_lab::lora::unmerge(&mut model).unwrap();
+    let first = lora_lab::lora::attach(&mut model, "a", &LoraConfig::default(), &mut Rng::new(1)).unwrap();
+    refused(&mut whole, &model, 1);
+    first.switch().set_active(false);
+    whole.step(&model).unwrap();
+}
+
+#[test]
+fn all_that_trains_has_a_gradient_whatever_is_adapted_and_dropped() {
+    let layers = |layers: Vec<usize>| LoraConfig { layers_to_transform: Some(layers), ..LoraConfig::default() };
+    let everything = LoraConfig { targets: Modules::Pattern(".*".into()), ..LoraConfig::default() };
+    let head = LoraConfig { targets: Modules::List(vec!["lm_head".into()]), ..LoraConfig::default() };
+    let dropped = LoraConfig { dropout: 0.9, ..everything.clone() };
+    for config in [everything, head, dropped, layers(vec![0]), layers(vec![1])] {
+        for qkv in [Qkv::Fused, Qkv::Split] {
+            let mut model = Gpt2::load(small_config(), &small_files(2).1, qkv).unwrap();
+            let adapter = replace_linear_with_lora(&mut model, &config, &mut Rng::new(3)).unwrap();
+            // One block or more, and windows down to a single position.
+            for block_size in [1, 12] {
+                let settings = TrainConfig { block_size, ..settings() };
+                trainer(&model, &adapter, settings).step(&model).unwrap();
+            }
+        }
+    }
+    for model_dropout in [0., 0.9] {
+        let (model, vars) = Gpt2::load_trainable(small_config(), &small_files(2).1).unwrap();
+        let vars: Vec<Var> = vars.into_iter().map(|(_, var)| var).collect();
+        let settings = TrainConfig { model_dropout, ..settings() };
+        Trainer::new(vars, small_text(600, 61, 4), settings, &model).unwrap().step(&model).unwrap();
+    }
+}
+
+#[test]
 fn the_base_is_byte_equal_after_training_and_the_optimizer_holds_lora_alone() {
     let (mut model, adapter) = adapted(&LoraConfig::default());
     let bytes = |model: &Gpt2| -> Vec<_> {

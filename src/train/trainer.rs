@@ -108,7 +108,7 @@ impl Trainer {
     ///
     /// # Errors
     /// `diverged` if the loss or a parameter is no longer finite: the values of the last step that
-    /// proved good are then back in place.
+    /// proved good are then back in place; and those of [`Self::gradients`].
     pub fn step(&mut self, model: &dyn CausalLm) -> Result<Step> {
         let mut sum = self.gradient_sum();
         self.add_gradients(model, 0..self.config.sequences(), &mut sum)?;
@@ -137,7 +137,7 @@ impl Trainer {
     /// The gradients of some of the next step's sequences, one each.
     ///
     /// # Errors
-    /// `tensor`, on a defect of ours.
+    /// `no-gradient` if the model's loss does not depend on all that is to train; `tensor`, on a defect of ours.
     pub fn gradients(&self, model: &dyn CausalLm, sequences: Range<usize>) -> Result<Vec<Gradients>> {
         let Self { config, data, .. } = self;
         let step = self.steps_done();
@@ -155,7 +155,7 @@ impl Trainer {
     /// and `tokens` the number of targets of the whole step.
     ///
     /// # Errors
-    /// `tensor`, on a defect of ours.
+    /// See [`gradients`].
     pub fn gradients_of(
         &self,
         model: &dyn CausalLm,
@@ -300,6 +300,7 @@ impl Trainer {
 /// the targets, and `tokens` the number of targets of the whole step.
 ///
 /// # Errors
+/// `no-gradient` if the loss does not depend on one of `vars`, as on those of an adapter that is switched off or merged;
 /// `too-short`, `too-long`; `tensor` for an id outside the vocabulary.
 pub fn gradients(
     model: &dyn CausalLm,
@@ -311,11 +312,11 @@ pub fn gradients(
     let loss = sequence_loss(model, window, tokens, pass)?;
     let store = loss.backward()?;
     let mut values = Vec::with_capacity(vars.iter().map(|var| var.elem_count()).sum());
-    for var in vars {
-        match store.get(var.as_tensor()) {
-            Some(gradient) => with_slice(gradient, |gradient| values.extend_from_slice(gradient))?,
-            None => values.resize(values.len() + var.elem_count(), 0.),
-        }
+    for (i, var) in vars.iter().enumerate() {
+        // Zeros in its place would look like a training that does nothing.
+        let missing = || Error::NoGradient { number: i + 1, count: vars.len(), shape: var.dims().to_vec() };
+        let gradient = store.get(var.as_tensor()).ok_or_else(missing)?;
+        with_slice(gradient, |gradient| values.extend_from_slice(gradient))?;
     }
     Ok(Gradients { loss: f64::from(loss.to_scalar::<f32>()?), values })
 }

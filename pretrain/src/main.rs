@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     let json = vocabulary::learn(train, VOCABULARY)?;
     let tokenizer = Tokenizer::from_json(&json)?;
     let end = tokenizer.end_of_text().ok_or("the vocabulary has no end-of-text token")?;
-    let train = Stories::encode(&tokenizer, train, end)?;
+    let train = Stories::encode(&tokenizer, train, end)?.to_train_on()?;
     let held_out = Stories::encode(&tokenizer, held_out, end)?;
     println!("{} tokens to train on, {} held out", train.targets(), held_out.targets());
 

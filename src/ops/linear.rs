@@ -147,10 +147,16 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// `x ∘ mask / (1 − p)`; applied to a gradient it is its own backward.
+    /// Of each 65,536 numbers how many are dropped: 16 random bits decide on each.
+    fn dropped(&self) -> u16 {
+        // A cast to an integer stops at its limits, so something is always kept.
+        (self.probability * 65_536.).round() as u16
+    }
+
+    /// `x ∘ mask / (1 − p)`, p rounded to what [`Self::dropped`] can be; applied to a gradient it is its own backward.
     fn apply(&self, x: &mut [f32]) {
-        let scale = 1. / (1. - self.probability);
-        let dropped = (self.probability * 65_536.) as u64;
+        let dropped = u64::from(self.dropped());
+        let scale = 65_536. / (65_536 - dropped) as f32;
         let mut rng = Rng::new(self.key);
         // One draw decides on four numbers, 16 bits each.
         for xs in x.chunks_mut(4) {
@@ -318,6 +324,24 @@ mod tests {
             assert_eq!(store.get(&x).is_some(), below_trains);
             // The product with Wᵀ cannot have been made without it.
             assert_eq!(frozen.backward.get().is_some(), below_trains);
+        }
+    }
+
+    #[test]
+    fn as_much_is_kept_as_the_scale_makes_up_for() {
+        let n = 400_000;
+        for probability in [0., 1e-6, 7e-6, 1e-5, 0.1, 0.3333, 0.5, 0.9, 0.9999, 0.999_999_9] {
+            let dropout = Dropout { probability, key: 5 };
+            let mut x = vec![1.; n];
+            dropout.apply(&mut x);
+            let share = f32::from(dropout.dropped()) / 65_536.;
+            assert!((share - probability).abs() <= 1. / 65_536., "{share} for {probability}");
+            // What is kept is scaled by the reciprocal of the share that is kept, so that the mean is 1.
+            let kept: Vec<f32> = x.into_iter().filter(|&x| x != 0.).collect();
+            assert!(kept.iter().all(|x| (x * (1. - share) - 1.).abs() < 1e-6), "{probability}");
+            let (mean, share) = (f64::from(kept.len() as f32) / n as f64, f64::from(share));
+            let deviation = (share * (1. - share) / n as f64).sqrt();
+            assert!((mean - (1. - share)).abs() <= 5. * deviation, "{probability}: {mean}");
         }
     }
 

@@ -23,9 +23,9 @@ pub enum Error {
     /// A tensor of the wrong shape.
     #[error("tensor \"{name}\" has shape {got:?}, expected {expected:?}")]
     Shape { name: String, expected: Vec<usize>, got: Vec<usize> },
-    /// A tensor whose numbers are not F32, F16 or BF16.
-    #[error("tensor \"{name}\" has type {got}, expected F32, F16 or BF16")]
-    Dtype { name: String, got: String },
+    /// A tensor whose numbers are of a type that cannot stand there.
+    #[error("tensor \"{name}\" has type {got}, expected {expected}")]
+    Dtype { name: String, expected: &'static str, got: String },
     /// A tensor with NaN or infinity in it.
     #[error("tensor \"{name}\" holds {value} at position {position}, expected finite numbers")]
     NotFinite { name: String, position: usize, value: f32 },
@@ -62,11 +62,9 @@ pub enum Error {
     /// A variable that is to be trained has no part in the loss.
     #[error("variable {number} of {count}, of shape {shape:?}, has no gradient: the loss does not depend on it")]
     NoGradient { number: usize, count: usize, shape: Vec<usize> },
-    /// The loss is no longer a number; the parameters are those of the last good step.
-    #[error(
-        "the loss became {loss} at step {step}: training stopped, the adapter of step {kept} is kept; try a lower learning rate"
-    )]
-    Diverged { step: usize, loss: f64, kept: usize },
+    /// A number of a run is no longer finite, and `what` says which; the parameters are those of the last good step.
+    #[error("{what} at step {step}: training stopped, the values of step {kept} are kept; try a lower learning rate")]
+    Diverged { what: String, step: usize, kept: usize },
     /// A call that needs another one before it.
     #[error("{what} needs {needs} first")]
     Order { what: &'static str, needs: &'static str },

@@ -274,6 +274,51 @@ fn a_saved_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     assert_eq!(whole.step().unwrap(), steps[3]);
 }
 
+/// A saved run of version 1: its token ids are f32, which is what `change` works on.
+fn of_version_1(saved: &[u8], change: impl Fn(&mut Vec<f32>)) -> Vec<u8> {
+    let (_, header) = ::safetensors::SafeTensors::read_metadata(saved).unwrap();
+    let key = "lora_lab_state";
+    let header = header.metadata().as_ref().unwrap()[key].replace("\"version\":2", "\"version\":1");
+    let tensors = candle_core::safetensors::load_buffer(saved, &Device::Cpu).unwrap();
+    let mut ids: Vec<f32> = tensors["ids"].to_vec1::<u32>().unwrap().into_iter().map(|id| id as f32).collect();
+    change(&mut ids);
+    let mut tensors: std::collections::BTreeMap<String, Tensor> = tensors.into_iter().collect();
+    tensors.insert("ids".into(), Tensor::new(ids, &Device::Cpu).unwrap());
+    lora_lab::checkpoint::safetensors::write(&tensors, &[(key, header)]).unwrap()
+}
+
+#[test]
+fn token_ids_are_saved_as_integers_and_those_of_the_first_version_are_read_if_they_are_whole() {
+    let (lab, steps) = lab_run(3, 4);
+    let (first, _) = lab_run(3, 3);
+    let saved = first.save_state().unwrap();
+    let ids = candle_core::safetensors::load_buffer(&saved, &Device::Cpu).unwrap()["ids"].to_vec1::<u32>().unwrap();
+    assert_eq!(ids, small_text(600, 61, 4));
+    drop(lab);
+    let (mut lab, _) = lab_run(9, 1);
+    lab.resume(&of_version_1(&saved, |_| ())).unwrap();
+    assert_eq!(lab.step().unwrap(), steps[3]);
+    let before = lab.export_adapter(None).unwrap();
+    for id in [-3., 2.7, 1e9, f32::MAX] {
+        let error = lab.resume(&of_version_1(&saved, |ids| ids[5] = id)).unwrap_err();
+        assert_eq!(error.code(), "format", "{error}");
+        assert!(error.to_string().contains(&format!("token {id} at position 5 of \"ids\"")), "{error}");
+    }
+    assert_eq!(lab.resume(&of_version_1(&saved, |ids| ids[5] = 61.)).err().map(|e| e.code()), Some("token"));
+    assert_eq!(lab.export_adapter(None).unwrap(), before);
+    // The new version takes no other type, and nothing else beside it.
+    let floats = of_version_1(&saved, |_| ());
+    let new: Vec<u8> = {
+        let at = floats.windows(13).position(|w| w == b"\\\"version\\\":1").expect("in the header");
+        let mut bytes = floats.clone();
+        bytes[at + 12] = b'2';
+        bytes
+    };
+    let error = lab.resume(&new).unwrap_err();
+    assert_eq!(error.code(), "dtype", "{error}");
+    assert!(error.to_string().contains("\"ids\"") && error.to_string().contains("expected U32"), "{error}");
+}
+
 #[test]
 fn a_state_of_another_base_or_with_a_byte_cut_off_is_refused() {
     let (lab, _) = lab_run(3, 2);
@@ -429,9 +474,40 @@ fn a_diverging_run_stops_with_an_error_and_keeps_the_last_good_state() {
     let error = (0..50).find_map(|_| trainer.step(&model).err()).expect("it diverges");
     let Error::Diverged { step, kept, .. } = error else { panic!("{error}") };
     assert!(kept < step);
+    // The first step's huge values give the second a loss that is no number.
+    assert!(error.to_string().contains("loss became") && error.to_string().contains("at step 2"), "{error}");
     assert_eq!(trainer.steps_done(), kept);
     let loss = mean_loss(&model, &[&trainer.data().train()[..13]]).unwrap().unwrap();
     assert!(loss.is_finite(), "the state that was kept gives {loss}");
+}
+
+#[test]
+fn what_overflowed_is_told_with_its_own_step() {
+    let (model, adapter) = adapted(&LoraConfig::default());
+    let run = |learning_rate: f64| {
+        let config = TrainConfig { learning_rate, gradient_clip: 0., warmup_steps: 0, ..settings() };
+        trainer(&model, &adapter, config)
+    };
+    let told = |error: Error, says: &[&str], at: usize| {
+        let text = error.to_string();
+        assert!(says.iter().all(|word| text.contains(word)), "{text}");
+        let Error::Diverged { step, kept, .. } = error else { panic!("{error}") };
+        assert_eq!((step, kept), (at, at - 1), "{text}");
+    };
+    // A rate that is infinite as an f32 makes the parameters so in the very step whose loss was good.
+    let mut overflowing = run(1e39);
+    let start = overflowing.optimizer().values().unwrap();
+    told(overflowing.step(&model).unwrap_err(), &["the update made a parameter", "after a loss of "], 1);
+    assert_eq!((overflowing.optimizer().values().unwrap(), overflowing.steps_done()), (start.clone(), 0));
+    // A gradient that is infinite, or whose square is, at a finite loss.
+    for large in [f32::INFINITY, 1e30] {
+        let mut trainer = run(1e-3);
+        let mut sum = trainer.gradient_sum();
+        let sequences = trainer.config().sequences();
+        (0..sequences).for_each(|_| sum.add(6.65 / sequences as f64, &vec![large; start.len()]).unwrap());
+        told(trainer.update(sum).unwrap_err(), &["the norm of the gradient became inf, at a loss of 6.65"], 1);
+        assert_eq!((trainer.optimizer().values().unwrap(), trainer.steps_done()), (start.clone(), 0));
+    }
 }
 
 #[test]

@@ -7,10 +7,14 @@ use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Named f32 tensors and the file's metadata.
+/// The types of weights.
+const FLOATS: &str = "F32, F16 or BF16";
+
+/// Named tensors and the file's metadata. All are f32 but, in a file of ours, the lists of integers.
 #[derive(Debug, Default)]
 pub struct TensorFile {
     tensors: BTreeMap<String, Tensor>,
+    integers: BTreeMap<String, Vec<u32>>,
     metadata: HashMap<String, String>,
 }
 
@@ -38,7 +42,32 @@ impl TensorFile {
             }
             tensors.insert(name, Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
         }
-        Ok(Self { tensors, metadata: metadata(bytes, what)? })
+        Ok(Self { tensors, integers: BTreeMap::new(), metadata: metadata(bytes, what)? })
+    }
+
+    /// Reads what [`write_with_integers`] wrote: the tensor called `integers` holds U32, all others are weights.
+    ///
+    /// # Errors
+    /// See [`Self::read`]; `missing-tensor` without that tensor, `dtype` if it is of another type.
+    pub fn read_with_integers(bytes: &[u8], what: &'static str, integers: &str) -> Result<Self> {
+        let mut file = Self::read_without(bytes, what, |name| name == integers)?;
+        let container = open(bytes, what)?;
+        let view = container.tensor(integers).map_err(|_| Error::MissingTensor { name: integers.into() })?;
+        if view.dtype() != Dtype::U32 {
+            let got = format!("{:?}", view.dtype());
+            return Err(Error::Dtype { name: integers.into(), expected: "U32", got });
+        }
+        let values = view.data().as_chunks::<4>().0.iter().map(|x| u32::from_le_bytes(*x)).collect();
+        file.integers.insert(integers.into(), values);
+        Ok(file)
+    }
+
+    /// Takes a list of integers out.
+    ///
+    /// # Errors
+    /// `missing-tensor`.
+    pub fn take_integers(&mut self, name: &str) -> Result<Vec<u32>> {
+        self.integers.remove(name).ok_or_else(|| Error::MissingTensor { name: name.into() })
     }
 
     /// Takes a tensor out, of exactly this shape.
@@ -99,11 +128,21 @@ impl TensorFile {
 /// # Errors
 /// `tensor` for a tensor that is not f32.
 pub fn write(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
-    let mut data = Vec::new();
-    for (name, tensor) in tensors {
-        let bytes = tensor.flatten_all()?.to_vec1::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect();
-        data.push((name.as_str(), Dtype::F32, tensor.dims().to_vec(), bytes));
-    }
+    serialize(f32_bytes(tensors)?, metadata)
+}
+
+/// The same with a list of integers, as U32.
+///
+/// # Errors
+/// See [`write`].
+pub fn write_with_integers(
+    tensors: &BTreeMap<String, Tensor>,
+    (name, integers): (&str, &[u32]),
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>> {
+    let mut data = f32_bytes(tensors)?;
+    let bytes = integers.iter().flat_map(|x| x.to_le_bytes()).collect();
+    data.push((name, Dtype::U32, vec![integers.len()], bytes));
     serialize(data, metadata)
 }
 
@@ -121,7 +160,19 @@ pub fn write_f16(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
     serialize(data, &[])
 }
 
-fn serialize(data: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+/// A tensor on its way into a file: name, type, shape and bytes.
+type Entry<'a> = (&'a str, Dtype, Vec<usize>, Vec<u8>);
+
+fn f32_bytes(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<Entry<'_>>> {
+    let mut data = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let bytes = tensor.flatten_all()?.to_vec1::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect();
+        data.push((name.as_str(), Dtype::F32, tensor.dims().to_vec(), bytes));
+    }
+    Ok(data)
+}
+
+fn serialize(data: Vec<Entry>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
     let failed = |e: ::safetensors::SafeTensorError| Error::format("safetensors output", e);
     let views = data
         .iter()
@@ -163,7 +214,7 @@ fn floats(name: &str, view: &TensorView) -> Result<Vec<f32>> {
         Dtype::F32 => data.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect(),
         Dtype::F16 => halves().map(|x| f16::from_le_bytes(*x).to_f32()).collect(),
         Dtype::BF16 => halves().map(|x| bf16::from_le_bytes(*x).to_f32()).collect(),
-        other => return Err(Error::Dtype { name: name.into(), got: format!("{other:?}") }),
+        other => return Err(Error::Dtype { name: name.into(), expected: FLOATS, got: format!("{other:?}") }),
     })
 }
 

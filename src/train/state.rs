@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 
 const WHAT: &str = "the saved state";
 const KEY: &str = "lora_lab_state";
+/// The text, as token ids.
+const IDS: &str = "ids";
+/// What is written. Version 1 had the ids as f32, which is still read.
+const VERSION: u32 = 2;
 
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
@@ -30,6 +34,7 @@ struct Header {
 pub struct SavedRun {
     header: Header,
     file: TensorFile,
+    ids: Vec<u32>,
 }
 
 impl Trainer {
@@ -39,7 +44,7 @@ impl Trainer {
     /// `tensor`, on a defect of ours.
     pub fn save(&self, context: serde_json::Value) -> Result<Vec<u8>> {
         let header = Header {
-            version: 1,
+            version: VERSION,
             config: self.config.clone(),
             step: self.steps_done(),
             held_out_from: self.data.train().len(),
@@ -48,15 +53,12 @@ impl Trainer {
         let header = serde_json::to_string(&header).map_err(|e| Error::format(WHAT, e))?;
         let ([m, v], _) = self.optimizer.state();
         let flat = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
-        // A token id is below 2²⁴, so an f32 holds it exactly.
-        let ids: Vec<f32> = self.data.ids().iter().map(|&id| id as f32).collect();
         let tensors = BTreeMap::from([
             ("values".to_owned(), flat(&self.optimizer.values()?)?),
             ("moment1".to_owned(), flat(m)?),
             ("moment2".to_owned(), flat(v)?),
-            ("ids".to_owned(), flat(&ids)?),
         ]);
-        safetensors::write(&tensors, &[(KEY, header)])
+        safetensors::write_with_integers(&tensors, (IDS, self.data.ids()), &[(KEY, header)])
     }
 }
 
@@ -64,18 +66,28 @@ impl SavedRun {
     /// Reads and checks what [`Trainer::save`] wrote.
     ///
     /// # Errors
-    /// `format` and what [`TensorFile::read`] refuses.
+    /// `format` and what [`TensorFile::read_with_integers`] refuses.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let file = TensorFile::read(bytes, WHAT)?;
-        let header = file.metadata(KEY).ok_or_else(|| Error::format(WHAT, format!("it has no {KEY}")))?;
+        let header = TensorFile::read_without(bytes, WHAT, |_| true)?;
+        let header = header.metadata(KEY).ok_or_else(|| Error::format(WHAT, format!("it has no {KEY}")))?;
         let header: Header = serde_json::from_str(header).map_err(|e| Error::format(WHAT, e))?;
         if header.step > 1_000_000 {
             return Err(Error::format(WHAT, format!("step {}, expected at most 1000000", header.step)));
         }
-        if header.version != 1 {
-            return Err(Error::format(WHAT, format!("version {}, expected 1", header.version)));
-        }
-        Ok(Self { header, file })
+        let (file, ids) = match header.version {
+            1 => {
+                let mut file = TensorFile::read(bytes, WHAT)?;
+                let ids = whole_numbers(&mut file)?;
+                (file, ids)
+            }
+            VERSION => {
+                let mut file = TensorFile::read_with_integers(bytes, WHAT, IDS)?;
+                let ids = file.take_integers(IDS)?;
+                (file, ids)
+            }
+            other => return Err(Error::format(WHAT, format!("version {other}, expected 1 or {VERSION}"))),
+        };
+        Ok(Self { header, file, ids })
     }
 
     /// What was kept with it.
@@ -97,18 +109,26 @@ impl SavedRun {
         let count = vars.iter().map(|var| var.elem_count()).sum();
         let mut take = |name: &str, length: usize| Ok::<_, Error>(self.file.take(name, &[length])?.to_vec1::<f32>()?);
         let (values, m, v) = (take("values", count)?, take("moment1", count)?, take("moment2", count)?);
-        let length = self.file.get("ids").map_or(0, Tensor::elem_count);
-        let ids = self.file.take("ids", &[length])?.to_vec1::<f32>()?;
         self.file.finish()?;
         if v.iter().any(|&x| x < 0.) {
             return Err(Error::format(WHAT, "a second moment is negative"));
         }
-        let ids: Vec<u32> = ids.into_iter().map(|id| id as u32).collect();
         let Header { config, step, held_out_from, .. } = self.header;
         config.check()?;
-        let data = TokenData::split(ids, held_out_from, config.block_size, model.vocabulary())?;
+        let data = TokenData::split(self.ids, held_out_from, config.block_size, model.vocabulary())?;
         let mut trainer = Trainer::with_data(vars, data, config, model)?;
         trainer.optimizer.set_state([m, v], step)?;
         Ok((trainer, values))
     }
+}
+
+/// The ids of version 1. An f32 holds every whole number below 2²⁴, and no vocabulary is larger.
+fn whole_numbers(file: &mut TensorFile) -> Result<Vec<u32>> {
+    let length = file.get(IDS).map_or(0, Tensor::elem_count);
+    let ids = file.take(IDS, &[length])?.to_vec1::<f32>()?;
+    let whole = |(position, id): (usize, f32)| match id.fract() == 0. && (0. ..16_777_216.).contains(&id) {
+        true => Ok(id as u32),
+        false => Err(Error::format(WHAT, format!("token {id} at position {position} of \"{IDS}\" is not a token id"))),
+    };
+    ids.into_iter().enumerate().map(whole).collect()
 }

@@ -188,9 +188,15 @@ impl Trainer {
             let expected = of(self.config.sequences(), self.optimizer.parameters());
             return Err(Error::config("gradients", expected, of(sequences, sum.len())));
         }
+        let step = self.steps_done() + 1;
+        if !loss.is_finite() {
+            return Err(self.diverged(step, format!("the loss became {loss}"))?);
+        }
         let grad_norm = kernel::sum_of_squares(&sum).sqrt();
-        if !loss.is_finite() || !grad_norm.is_finite() {
-            return Err(self.diverged(loss)?);
+        if !grad_norm.is_finite() {
+            return Err(
+                self.diverged(step, format!("the norm of the gradient became {grad_norm}, at a loss of {loss},"))?
+            );
         }
         let learning_rate = self.learning_rate();
         let mut proven = self.proven.take().unwrap_or_default();
@@ -198,10 +204,11 @@ impl Trainer {
         let finite = self.optimizer.update(&sum, self.clip(grad_norm), learning_rate)?;
         self.proven = Some(proven);
         if !finite {
-            return Err(self.diverged(f64::NAN)?);
+            let what = format!("the update made a parameter infinite or NaN, after a loss of {loss},");
+            return Err(self.diverged(step, what)?);
         }
         Ok(Step {
-            step: self.steps_done(),
+            step,
             loss,
             held_out_loss: None,
             learning_rate,
@@ -254,13 +261,12 @@ impl Trainer {
         if most > 0. { (most / (norm + 1e-6)).min(1.) } else { 1. }
     }
 
-    /// Goes back to the last proven state and says so.
-    fn diverged(&mut self, loss: f64) -> Result<Error> {
-        let step = self.steps_done() + 1;
+    /// Goes back to the last proven state; `what` happened in `step`, counted from 1.
+    fn diverged(&mut self, step: usize, what: String) -> Result<Error> {
         if let Some(proven) = self.proven.take() {
             self.optimizer.go_back(proven)?;
         }
-        Ok(Error::Diverged { step, loss, kept: self.steps_done() })
+        Ok(Error::Diverged { what, step, kept: self.steps_done() })
     }
 
     /// Mean loss of the held-out part in nats a token; `None` if nothing is held out.

@@ -1,5 +1,6 @@
 //! `config.json` of a GPT-2 in the Hugging Face layout.
 
+use super::MOST_NUMBERS;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +112,7 @@ impl Gpt2Config {
     /// # Errors
     /// See [`Self::from_json`].
     pub fn check(&self) -> Result<()> {
-        // Above any GPT-2 there is, and low enough that no product of two overflows a 32-bit usize.
+        // Above any GPT-2 there is.
         let sizes = [
             ("n_embd", self.n_embd, 16_384),
             ("n_head", self.n_head, 1_024),
@@ -125,11 +126,28 @@ impl Gpt2Config {
                 return Err(Error::config(name, format!("1 to {most}"), size));
             }
         }
+        // What a weight, or a layer's output over the whole context, is as large as.
+        let (width, context, qkv) = (self.n_embd as u64, self.n_positions as u64, 3 * self.n_embd as u64);
+        let (inner, vocabulary) = (self.inner() as u64, self.vocab_size as u64);
+        let products = [
+            ("n_embd · 3 n_embd", width * qkv),
+            ("n_embd · n_inner", width * inner),
+            ("n_embd · vocab_size", width * vocabulary),
+            ("n_positions · 3 n_embd", context * qkv),
+            ("n_positions · n_inner", context * inner),
+            ("n_positions · vocab_size", context * vocabulary),
+            ("n_positions · n_head", context * self.n_head as u64),
+        ];
+        if let Some((name, product)) = products.into_iter().find(|&(_, product)| product > MOST_NUMBERS) {
+            return Err(Error::config(name, format!("at most {MOST_NUMBERS}"), product));
+        }
         if !self.n_embd.is_multiple_of(self.n_head) {
             return Err(Error::config("n_head", format!("a divisor of n_embd = {}", self.n_embd), self.n_head));
         }
-        if !(self.layer_norm_epsilon > 0. && self.layer_norm_epsilon < 1.) {
-            return Err(Error::config("layer_norm_epsilon", "between 0 and 1", self.layer_norm_epsilon));
+        // As an f32, which is what is computed with: 1e-46 would be 0 there.
+        if !(self.layer_norm_epsilon as f32 > 0. && self.layer_norm_epsilon < 1.) {
+            let expected = "between 0 and 1, and not 0 as an f32";
+            return Err(Error::config("layer_norm_epsilon", expected, self.layer_norm_epsilon));
         }
         for (name, id) in [("eos_token_id", self.eos_token_id), ("bos_token_id", self.bos_token_id)] {
             if let Some(id) = id.filter(|&id| id as usize >= self.vocab_size) {

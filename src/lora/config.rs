@@ -122,8 +122,9 @@ impl LoraConfig {
             }
         }
         for alpha in self.alpha_pattern.values().chain([&self.alpha]) {
-            if !alpha.is_finite() {
-                return Err(Error::config("alpha", "a finite number", alpha));
+            // As an f32, which is what the scaling becomes: 1e39 would be infinite there.
+            if !(*alpha as f32).is_finite() {
+                return Err(Error::config("alpha", "a finite number, also as an f32", alpha));
             }
         }
         if !(0. ..1.).contains(&self.dropout) {

@@ -2,6 +2,7 @@
 
 use super::config::LoraConfig;
 use super::{Adapter, LinearWithLora, LoraLayer};
+use crate::checkpoint::MOST_NUMBERS;
 use crate::error::{Error, Result};
 use crate::nn::module::{AnyLinear, NamedChildren, for_each_linear};
 use crate::nn::{Linear, lora::Switch};
@@ -44,18 +45,18 @@ pub fn plan(model: &mut dyn NamedChildren, config: &LoraConfig) -> Result<Plan> 
         // More than this only costs memory, which a hostile file could ask for without end.
         false => Err(Error::config("rank", format!("at most in + out = {most} of the layer"), rank)),
     };
-    let (mut layers, mut available) = (Vec::new(), Vec::new());
+    let (mut layers, mut available, mut trainable) = (Vec::new(), Vec::new(), 0);
     for_each_linear(model, &mut |path, linear| {
         let (inputs, outputs) = (linear.base().in_features(), linear.base().out_features());
         if let Some(choice) = matcher.choose(path) {
-            layers.push(PlannedLayer {
-                name: path.into(),
-                inputs,
-                outputs,
-                rank: fits(choice.rank, inputs + outputs)?,
-                scaling: choice.scaling,
-                parameters: choice.rank * (inputs + outputs),
-            });
+            let rank = fits(choice.rank, inputs + outputs)?;
+            // All layers together, since an optimizer keeps the moments of all in one list.
+            trainable += rank as u64 * (inputs + outputs) as u64;
+            if trainable > MOST_NUMBERS {
+                return Err(Error::config("rank", format!("at most {MOST_NUMBERS} parameters in all"), trainable));
+            }
+            let parameters = rank * (inputs + outputs);
+            layers.push(PlannedLayer { name: path.into(), inputs, outputs, rank, scaling: choice.scaling, parameters });
         }
         available.push(path.rsplit('.').next().unwrap_or(path).to_owned());
         Ok::<_, Error>(())

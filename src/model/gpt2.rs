@@ -81,7 +81,8 @@ impl Gpt2 {
     /// A model from `model.safetensors`: with or without the `transformer.` prefix, tied or untied.
     ///
     /// # Errors
-    /// `missing-tensor`, `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses.
+    /// `config`, `unsupported` for a configuration that [`Gpt2Config::check`] refuses; `missing-tensor`, `unknown-tensor`,
+    /// `shape` and what [`TensorFile::read`] refuses.
     pub fn load(config: Gpt2Config, weights: &[u8], qkv: Qkv) -> Result<Self> {
         Self::from_file(config, weights, qkv, &mut |_, tensor| Ok(tensor))
     }
@@ -106,6 +107,7 @@ impl Gpt2 {
         qkv: Qkv,
         wrap: &mut dyn FnMut(&str, Tensor) -> Result<Tensor>,
     ) -> Result<Self> {
+        config.check()?;
         // Old checkpoints carry the causal mask along, in any type; `attn.c_attn.bias` is not one of them.
         let mask = |name: &str| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
         let tied = config.tie_word_embeddings;

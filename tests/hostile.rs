@@ -138,7 +138,7 @@ fn configurations_that_cannot_be_are_refused() {
 fn sizes_whose_product_is_past_32_bits_are_refused() {
     use lora_lab::checkpoint::{Gpt2Config, MOST_NUMBERS};
     // As bytes of f32, with room for padding, an allocation of a 32-bit machine.
-    assert!(4 * MOST_NUMBERS < (1 << 31) * 3 / 4);
+    const { assert!(4 * MOST_NUMBERS < (1 << 31) * 3 / 4) };
     let check = |vocabulary, context, width, heads| Gpt2Config::new(vocabulary, context, width, heads, 1).check();
     let refused = [
         (262_144, 64, 16_384, 16, "n_embd"), // 2³², which is 0 in 32 bits

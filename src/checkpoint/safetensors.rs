@@ -98,6 +98,16 @@ impl TensorFile {
         self.metadata.get(key).map(String::as_str)
     }
 
+    /// Puts a tensor in, in the place of one of the same name.
+    pub fn put(&mut self, name: String, tensor: Tensor) {
+        self.tensors.insert(name, tensor);
+    }
+
+    /// Drops some of the tensors.
+    pub fn discard(&mut self, unwanted: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| !unwanted(name));
+    }
+
     /// Renames every tensor.
     ///
     /// # Errors

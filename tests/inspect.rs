@@ -9,7 +9,7 @@ use lora_lab::lora::delta::{Delta, norm};
 use lora_lab::lora::{LoraConfig, LoraLayer, Modules};
 use lora_lab::model::Qkv;
 use lora_lab::rng::Rng;
-use lora_lab::train::{TrainConfig, trainer::mean_loss};
+use lora_lab::train::{TrainConfig, mean_loss};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};

@@ -10,7 +10,7 @@ use lora_lab::lora::{Adapter, LoraConfig, Modules, replace_linear_with_lora};
 use lora_lab::model::{CausalLm, Gpt2, Qkv};
 use lora_lab::nn::Pass;
 use lora_lab::rng::Rng;
-use lora_lab::train::{AdamW, AdamWConfig, Step, TrainConfig, Trainer, trainer::mean_loss};
+use lora_lab::train::{AdamW, AdamWConfig, Step, TrainConfig, Trainer, mean_loss};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
@@ -202,9 +202,9 @@ fn tokens_that_come_again_begin_at_the_lowest_block_that_trains() {
     for lowest in 0..blocks {
         let layers = Some((lowest..blocks).collect());
         let (model, adapter) = adapted(&LoraConfig { layers_to_transform: layers, ..LoraConfig::default() });
-        let mut frozen = None;
+        let mut kept = None;
         let mut again = |first: u32| {
-            let mut pass = Pass { frozen: Some(&mut frozen), ..Pass::default() };
+            let mut pass = Pass { block_input: Some(&mut kept), ..Pass::default() };
             numbers(&model.hidden(&ids(first), &mut pass).unwrap())
         };
         let plain = |first: u32| numbers(&model.hidden(&ids(first), &mut Pass::default()).unwrap());

@@ -27,7 +27,7 @@ impl Stories {
     ///
     /// # Errors
     /// For less than `CONTEXT + 1` tokens.
-    pub fn to_train_on(self) -> Result<Self> {
+    pub fn enough_to_train(self) -> Result<Self> {
         match self.ids.len() {
             0..=CONTEXT => {
                 let (got, least) = (self.ids.len(), CONTEXT + 1);
@@ -42,7 +42,7 @@ impl Stories {
         self.ids.len() - 1
     }
 
-    /// `CONTEXT + 1` tokens of [`Self::to_train_on`], a function of seed, step and sequence: from anywhere, or, for a share `aligned` of them,
+    /// `CONTEXT + 1` tokens of [`Self::enough_to_train`], a function of seed, step and sequence: from anywhere, or, for a share `aligned` of them,
     /// from where [`Self::story_windows`] would begin to score the story that was hit.
     pub fn window(&self, seed: u64, step: usize, sequence: usize, aligned: f32) -> &[u32] {
         let mut rng = Rng::keyed(seed, &[step as u64, sequence as u64]);
@@ -90,10 +90,10 @@ mod tests {
         };
         assert!(!words.contains('z') && !END_OF_TEXT.contains('z'));
         for tokens in [2, 3, CONTEXT - 1, CONTEXT] {
-            let error = stories(tokens).to_train_on().err().unwrap().to_string();
+            let error = stories(tokens).enough_to_train().err().unwrap().to_string();
             assert!(error.contains(&format!("{tokens} tokens")) && error.contains("at least 257"), "{error}");
         }
-        let one = stories(CONTEXT + 1).to_train_on().unwrap();
+        let one = stories(CONTEXT + 1).enough_to_train().unwrap();
         for sequence in 0..50 {
             assert_eq!(one.window(1, 0, sequence, 0.5).len(), CONTEXT + 1);
         }

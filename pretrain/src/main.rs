@@ -18,7 +18,7 @@ use lora_lab::model::{CausalLm, Gpt2, Qkv};
 use lora_lab::nn::Pass;
 use lora_lab::rng::Rng;
 use lora_lab::tokenizer::{END_OF_TEXT, Tokenizer};
-use lora_lab::train::trainer::{gradients, mean_loss};
+use lora_lab::train::{gradients, mean_loss};
 use optimizer::Optimizer;
 use options::Options;
 use parallel::parallel;
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     let json = vocabulary::learn(train, VOCABULARY)?;
     let tokenizer = Tokenizer::from_json(&json)?;
     let end = tokenizer.end_of_text().ok_or("the vocabulary has no end-of-text token")?;
-    let train = Stories::encode(&tokenizer, train, end)?.to_train_on()?;
+    let train = Stories::encode(&tokenizer, train, end)?.enough_to_train()?;
     let held_out = Stories::encode(&tokenizer, held_out, end)?;
     println!("{} tokens to train on, {} held out", train.targets(), held_out.targets());
 

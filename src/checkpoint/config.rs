@@ -46,7 +46,7 @@ fn default_activation() -> String {
 }
 
 /// Old files call the context `n_ctx`, alone or beside `n_positions`; some list several end-of-text tokens.
-fn modern(mut value: serde_json::Value) -> serde_json::Value {
+fn in_current_form(mut value: serde_json::Value) -> serde_json::Value {
     if let Some(map) = value.as_object_mut() {
         if let Some(context) = map.remove("n_ctx") {
             map.entry("n_positions").or_insert(context);
@@ -99,7 +99,8 @@ impl Gpt2Config {
                 return Err(Error::Unsupported { what: "the architecture", detail });
             }
         }
-        let config: Self = serde_json::from_value(modern(value)).map_err(|e| Error::format("config.json", e))?;
+        let config: Self =
+            serde_json::from_value(in_current_form(value)).map_err(|e| Error::format("config.json", e))?;
         config.check()?;
         Ok(config)
     }

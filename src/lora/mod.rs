@@ -6,13 +6,15 @@
 //! - [`peft`] – its two files, as PEFT reads and writes them
 //! - [`import`] – an adapter from those files into a model
 //! - `qkv` – separate q, k and v beside the files' one `c_attn`
-//! - [`delta`] – what an adapter adds: norms, singular values, a map
+//! - [`delta`] – what an adapter adds: norms, singular values, a map; with `matrix` and `eigenvalues`
 //! - [`merge`] – adding an adapter to the weights, and taking it back
 
 pub mod adapter;
 pub mod config;
 pub mod delta;
+mod eigenvalues;
 pub mod import;
+mod matrix;
 pub mod merge;
 pub mod peft;
 mod qkv;

@@ -1,7 +1,8 @@
 //! A linear layer in either of the two orientations that checkpoints use.
 
 use crate::error::{Error, Result};
-use crate::ops::linear::{Frozen, Orientation, linear};
+use crate::ops::frozen_weight::{FrozenWeight, Orientation};
+use crate::ops::linear::linear;
 use crate::ops::trainable::linear_trainable;
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
     orientation: Orientation,
-    frozen: Arc<Frozen>,
+    frozen: Arc<FrozenWeight>,
 }
 
 impl Linear {
@@ -26,7 +27,7 @@ impl Linear {
             let detail = "both train, the weight alone trains, or neither does".to_owned();
             return Err(Error::Unsupported { what: "a frozen weight with a bias that trains", detail });
         }
-        let frozen = Arc::new(Frozen::new(weight.clone(), bias.clone(), orientation)?);
+        let frozen = Arc::new(FrozenWeight::new(weight.clone(), bias.clone(), orientation)?);
         Ok(Self { weight, bias, orientation, frozen })
     }
 
@@ -51,7 +52,7 @@ impl Linear {
     }
 
     /// The packed weight, for the fused operation with an adapter.
-    pub(super) fn frozen(&self) -> &Arc<Frozen> {
+    pub(super) fn frozen(&self) -> &Arc<FrozenWeight> {
         &self.frozen
     }
 

@@ -5,7 +5,8 @@
 
 use super::{Linear, Pass};
 use crate::error::{Error, Result};
-use crate::ops::linear::{Dropout, dropout, lora_linear};
+use crate::ops::dropout::{Dropout, dropout};
+use crate::ops::linear::lora_linear;
 use crate::rng::{Rng, key_of};
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;

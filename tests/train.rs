@@ -189,7 +189,8 @@ fn nothing_below_the_lowest_adapted_layer_is_part_of_the_backward_pass() {
         let (model, _adapter) = adapted(&LoraConfig { layers_to_transform: layers, ..LoraConfig::default() });
         let states = model.hidden_states(&ids, &mut Pass::default()).unwrap();
         for (i, state) in states.iter().enumerate() {
-            // The embeddings are number 0, so block i gives state i + 1. What no variable has gone into keeps no operation to go back through.
+            // The embeddings are number 0, so block i gives state i + 1. What no variable has gone into keeps no
+            // operation to go back through.
             assert_eq!(state.track_op(), i > lowest, "state {i}, lowest adapted block {lowest}");
         }
     }

@@ -42,8 +42,8 @@ impl Stories {
         self.ids.len() - 1
     }
 
-    /// `CONTEXT + 1` tokens of [`Self::enough_to_train`], a function of seed, step and sequence: from anywhere, or, for a share `aligned` of them,
-    /// from where [`Self::story_windows`] would begin to score the story that was hit.
+    /// `CONTEXT + 1` tokens of [`Self::enough_to_train`], a function of seed, step and sequence: from anywhere, or, for
+    /// a share `aligned` of them, from where [`Self::story_windows`] would begin to score the story that was hit.
     pub fn window(&self, seed: u64, step: usize, sequence: usize, aligned: f32) -> &[u32] {
         let mut rng = Rng::keyed(seed, &[step as u64, sequence as u64]);
         let mut start = rng.below(self.ids.len() - CONTEXT);
@@ -54,8 +54,8 @@ impl Stories {
         &self.ids[start..start + CONTEXT + 1]
     }
 
-    /// Each story scored from its own beginning: its end-of-text token first, then all its tokens and the next end of text as targets,
-    /// `CONTEXT` at a time.
+    /// Each story scored from its own beginning: its end-of-text token first, then all its tokens and the next end of
+    /// text as targets, `CONTEXT` at a time.
     pub fn story_windows(&self) -> Vec<&[u32]> {
         let windows = |pair: &[usize]| windows(&self.ids, pair[0]..pair[1]);
         self.starts.windows(2).flat_map(windows).collect()

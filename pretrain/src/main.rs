@@ -31,7 +31,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const CONTEXT: usize = 256;
 const VOCABULARY: usize = 2048;
 const HELD_OUT: f64 = 0.05;
-/// Steps between two looks at the held-out stories. The weights that were best there are the ones that stay in the file.
+/// Steps between two looks at the held-out stories. The weights that were best there are the ones that stay in the
+/// file.
 const EVALUATE_EVERY: usize = 100;
 
 fn main() -> Result<()> {

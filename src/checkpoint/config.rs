@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gpt2Config {
     pub model_type: String,
-    /// Numbers a position, `d`.
+    /// Numbers per position, `d`.
     pub n_embd: usize,
     pub n_head: usize,
     pub n_layer: usize,
@@ -113,7 +113,7 @@ impl Gpt2Config {
     /// # Errors
     /// See [`Self::from_json`].
     pub fn check(&self) -> Result<()> {
-        // Above any GPT-2 there is.
+        // Larger than in any published GPT-2.
         let sizes = [
             ("n_embd", self.n_embd, 16_384),
             ("n_head", self.n_head, 1_024),
@@ -127,7 +127,7 @@ impl Gpt2Config {
                 return Err(Error::config(name, format!("1 to {most}"), size));
             }
         }
-        // What a weight, or a layer's output over the whole context, is as large as.
+        // The sizes of the weights, and of the layers' outputs over the whole context.
         let (width, context, qkv) = (self.n_embd as u64, self.n_positions as u64, 3 * self.n_embd as u64);
         let (inner, vocabulary) = (self.inner() as u64, self.vocab_size as u64);
         let products = [

@@ -1,4 +1,4 @@
-//! Bytes → names, shapes, tensors. Trusts nothing: every file comes from a stranger.
+//! Bytes → names, shapes, tensors. Every file may be damaged or hostile, so all of it is checked.
 //!
 //! - [`safetensors`] – the container of weights and adapters
 //! - [`config`] – `config.json` of a GPT-2

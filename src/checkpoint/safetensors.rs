@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// The types of weights.
 const FLOATS: &str = "F32, F16 or BF16";
 
-/// Named tensors and the file's metadata. All are f32 but, in a file of ours, the lists of integers.
+/// Named tensors and the file's metadata. All are f32, but for the lists of integers in our own files.
 #[derive(Debug, Default)]
 pub struct TensorFile {
     tensors: BTreeMap<String, Tensor>,
@@ -121,7 +121,7 @@ impl TensorFile {
         Ok(())
     }
 
-    /// Fails if a tensor is left that nobody took.
+    /// Fails if a tensor is left.
     ///
     /// # Errors
     /// `unknown-tensor`, naming the first.
@@ -202,7 +202,7 @@ fn open<'a>(bytes: &'a [u8], what: &'static str) -> Result<SafeTensors<'a>> {
     Ok(file)
 }
 
-/// The crate says what it stumbled over, which tells little of a picture or of half a download.
+/// The crate's own message does not tell a picture or half a download from a damaged file; the number of bytes helps.
 fn not_safetensors(what: &'static str, bytes: &[u8], error: &::safetensors::SafeTensorError) -> Error {
     Error::format(what, format!("expected a whole file in the safetensors format, got {} bytes: {error}", bytes.len()))
 }

@@ -57,8 +57,8 @@ impl Adapter {
         self.layers.values().flat_map(|layer| [&layer.a, &layer.b])
     }
 
-    /// `adapter_model.safetensors`: PEFT's names and orientation, `lora_A (r, in)`, `lora_B (out, r)`; of separate q, k and v
-    /// the tensors of one `c_attn`.
+    /// `adapter_model.safetensors`: PEFT's names and orientation, `lora_A (r, in)`, `lora_B (out, r)`; of separate q, k
+    /// and v the tensors of one `c_attn`.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.

@@ -13,11 +13,11 @@ use crate::error::Result;
 /// `tensor`, on a defect of ours.
 pub fn norm(layer: &LoraLayer) -> Result<f64> {
     let (a, b) = (Matrix::read(&layer.a)?.transposed().gram(), Matrix::read(&layer.b)?.gram());
-    // Rounding can leave less than nothing of nothing.
+    // Rounding can make a little less than 0 of a sum that is 0.
     Ok(layer.scaling().abs() * dot(&a.values, &b.values).max(0.).sqrt())
 }
 
-/// ΔW of one layer, formed.
+/// ΔW of one layer, as a matrix.
 #[derive(Clone, Debug)]
 pub struct Delta {
     /// `A·B (in, out)`.
@@ -43,8 +43,9 @@ impl Delta {
 
     /// The `count` largest singular values, falling; at most `min(in, out)`.
     ///
-    /// They are computed from ΔW as if nothing were known of its rank, so that they show it: past the r-th there is
-    /// only rounding, some `1e-8` of the first. They are the roots of the eigenvalues of the smaller of `ΔW·ΔWᵀ` and `ΔWᵀ·ΔW`.
+    /// They are computed from ΔW without making use of its rank r, so that they show it: past the r-th there is only
+    /// rounding, some `1e-8` of the first. They are the roots of the eigenvalues of the smaller of `ΔW·ΔWᵀ` and
+    /// `ΔWᵀ·ΔW`.
     pub fn singular_values(&self, count: usize) -> Vec<f64> {
         let w = &self.product;
         let gram = if w.rows().len() <= w.columns { w.gram() } else { w.transposed().gram() };
@@ -71,7 +72,7 @@ impl Delta {
     }
 }
 
-/// A matrix seen from afar.
+/// A matrix reduced to a few cells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
     pub rows: usize,

@@ -2,15 +2,16 @@
 
 use super::matrix::{Matrix, add, dot};
 
-/// The eigenvalues of a symmetric matrix, in no order: Householder's reflections to three diagonals, then QL.
+/// The eigenvalues of a symmetric matrix, in no order: Householder's reflections make it tridiagonal, the QL algorithm
+/// diagonal.
 pub(super) fn eigenvalues(matrix: Matrix) -> Vec<f64> {
     let (mut diagonal, mut beside) = tridiagonal(matrix);
     ql(&mut diagonal, &mut beside);
     diagonal
 }
 
-/// The diagonal of a similar matrix that has three, and what stands beside it, with a zero at the end
-/// (Golub and Van Loan, Matrix Computations, algorithm 8.3.1).
+/// A similar tridiagonal matrix: its diagonal, and the elements beside it with a zero at the end (Golub and Van Loan,
+/// Matrix Computations, algorithm 8.3.1).
 fn tridiagonal(Matrix { columns: n, mut values }: Matrix) -> (Vec<f64>, Vec<f64>) {
     let mut beside = vec![0.; n];
     for k in 0..n.saturating_sub(1) {
@@ -37,13 +38,14 @@ fn tridiagonal(Matrix { columns: n, mut values }: Matrix) -> (Vec<f64>, Vec<f64>
     ((0..n).map(|k| values[k * n + k]).collect(), beside)
 }
 
-/// More turns than any eigenvalue needs; two or three are usual.
+/// More iterations than any eigenvalue needs; two or three are usual.
 const TURNS: usize = 60;
 
-/// Turns three diagonals into one: the QL algorithm with implicit shifts (Dubrulle, Martin and Wilkinson, 1968).
+/// Makes a tridiagonal matrix diagonal: the QL algorithm with implicit shifts (Dubrulle, Martin and Wilkinson, 1968).
 fn ql(diagonal: &mut [f64], beside: &mut [f64]) {
     let sizes = diagonal.iter().zip(&*beside).map(|(d, e)| d.abs() + e.abs());
-    // Against the largest and not its neighbours: of a matrix of low rank most of them are rounding themselves.
+    // Compared with the largest element, not with the neighbours: of a matrix of low rank most elements are rounding
+    // errors.
     let negligible = f64::EPSILON * sizes.fold(0., f64::max);
     for first in 0..diagonal.len() {
         for _ in 0..TURNS {

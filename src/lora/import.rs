@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::nn::module::{NamedChildren, for_each_linear};
 use crate::rng::Rng;
 
-/// Attaches an adapter called `name` from the contents of `adapter_model.safetensors` and `adapter_config.json`. It is active, and
-/// [`Adapter::config`] says what it has become in this model: one of `c_attn` is put on separate q, k and v where the model has those.
+/// Attaches an adapter called `name` from the contents of `adapter_model.safetensors` and `adapter_config.json`. It is
+/// active, and [`Adapter::config`] says what it has become in this model: one of `c_attn` is put on separate q, k and v
+/// where the model has those.
 ///
 /// # Errors
 /// What [`peft::read_config`] and [`Adapter::load_safetensors`] refuse, and [`attach`]; the model is unchanged then.

@@ -65,8 +65,8 @@ pub(super) fn write_config(adapter: &Adapter, available: &[String]) -> Result<St
             }
         }
     }
-    // PEFT has no `all-linear` for GPT-2's Conv1D in old versions, and takes no blocks beside a
-    // regular expression: both are written as the names they came to.
+    // Old versions of PEFT have no `all-linear` for GPT-2's Conv1D, and none takes blocks beside a regular expression:
+    // in both cases the names of the chosen layers are written.
     let resolved =
         targets == Modules::Pattern(ALL_LINEAR.into()) || matches!(targets, Modules::Pattern(_)) && blocks.is_some();
     if resolved {
@@ -181,7 +181,7 @@ pub fn read_config(json: &str) -> Result<LoraConfig> {
     if let Some((name, _)) = kinds.iter().find(|(_, absent)| !absent) {
         return unsupported(format!("it has {name}"));
     }
-    // These starts take something out of the base, which the files do not hold.
+    // These initialisations (PiSSA, OLoRA, LoftQ) modify the base; the files do not contain that change.
     if let Some(start) = read.init_lora_weights.as_ref().and_then(Value::as_str)
         && !["gaussian", "orthogonal", "eva"].contains(&start)
     {

@@ -82,8 +82,8 @@ impl Gpt2 {
     /// A model from `model.safetensors`: with or without the `transformer.` prefix, tied or untied.
     ///
     /// # Errors
-    /// `config`, `unsupported` for a configuration that [`Gpt2Config::check`] refuses; `missing-tensor`, `unknown-tensor`,
-    /// `shape` and what [`TensorFile::read`] refuses.
+    /// `config`, `unsupported` for a configuration that [`Gpt2Config::check`] refuses; `missing-tensor`,
+    /// `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses.
     pub fn load(config: Gpt2Config, weights: &[u8], qkv: Qkv) -> Result<Self> {
         Self::from_file(config, weights, qkv, &mut |_, tensor| Ok(tensor))
     }
@@ -109,7 +109,7 @@ impl Gpt2 {
         wrap: &mut dyn FnMut(&str, Tensor) -> Result<Tensor>,
     ) -> Result<Self> {
         config.check()?;
-        // Old checkpoints carry the causal mask along, in any type; `attn.c_attn.bias` is not one of them.
+        // Old checkpoints contain the causal mask, in any type; `attn.c_attn.bias` is not one of them.
         let mask = |name: &str| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
         let tied = config.tie_word_embeddings;
         let unwanted = |name: &str| mask(name) || tied && name == "lm_head.weight";
@@ -133,7 +133,7 @@ impl Gpt2 {
         Ok((model, source.vars))
     }
 
-    /// A model of shapes alone, which takes next to no memory: every weight is one zero, repeated.
+    /// A model of shapes alone, which takes hardly any memory: every weight is a single zero, broadcast.
     ///
     /// # Errors
     /// `config` for impossible sizes.
@@ -208,7 +208,7 @@ impl Gpt2 {
         Ok(states)
     }
 
-    /// The last hidden state, after the final norm; `entering` sees what goes into each block.
+    /// The last hidden state, after the final norm; `entering` is called with the input of each block.
     fn through_blocks(&self, ids: &Tensor, pass: &mut Pass, mut entering: impl FnMut(&Tensor)) -> Result<Tensor> {
         let kept = pass.block_input.as_ref().and_then(|kept| (**kept).clone());
         let (first, mut x) = match kept {
@@ -387,7 +387,7 @@ impl NamedChildren for Mlp {
     }
 }
 
-/// Dropout of full training; `place` tells the places of one pass apart.
+/// Dropout inside the model, for full training; each `place` of one pass has a mask of its own.
 fn model_dropout(x: &Tensor, pass: &Pass, place: u64) -> Result<Tensor> {
     match pass.dropout_key {
         Some(key) if pass.model_dropout > 0. => {

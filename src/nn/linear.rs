@@ -20,8 +20,8 @@ impl Linear {
     /// `weight` as `orientation` says, `bias (out)`.
     ///
     /// # Errors
-    /// `tensor` if the weight is not a matrix, `unsupported` if the bias is a variable and the weight is not: the operation of a
-    /// frozen weight gives no gradient but its input's.
+    /// `tensor` if the weight is not a matrix, `unsupported` if the bias is a variable and the weight is not: the
+    /// operation of a frozen weight gives no gradient but its input's.
     pub fn new(weight: Tensor, bias: Option<Tensor>, orientation: Orientation) -> Result<Self> {
         if !weight.track_op() && bias.as_ref().is_some_and(Tensor::track_op) {
             let detail = "both train, the weight alone trains, or neither does".to_owned();

@@ -52,8 +52,8 @@ impl KvCache {
     }
 }
 
-/// What enters the lowest block that trains. For the same tokens it stays the same all through a training, since nothing that trains
-/// has a part in it.
+/// What enters the lowest block that trains. For the same tokens it stays the same all through a training, since
+/// nothing that trains has a part in it.
 #[derive(Clone, Debug)]
 pub struct BlockInput {
     /// The block, counted from 0.
@@ -71,7 +71,7 @@ pub struct Pass<'a> {
     pub dropout_key: Option<u64>,
     /// Dropout on embeddings and on what a block adds, for full training; LoRA's own is the adapter's.
     pub model_dropout: f32,
-    /// A place that belongs to these tokens and this model. The first pass leaves here what enters the lowest block that trains, unless
-    /// that is the first block; later passes begin there.
+    /// A place that belongs to these tokens and this model. The first pass leaves here what enters the lowest block
+    /// that trains, unless that is the first block; later passes begin there.
     pub block_input: Option<&'a mut Option<BlockInput>>,
 }

@@ -4,23 +4,23 @@ use super::{gradient, output, slice, with_slice};
 use crate::rng::Rng;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-/// Dropout on an adapter's input: which numbers are kept is a function of `key` alone.
+/// Which numbers are dropped: a function of `key` alone.
 #[derive(Clone, Debug)]
 pub struct Dropout {
-    /// Share of the inputs set to zero, in `[0, 1)`.
+    /// Share of the numbers that are set to zero, in `[0, 1)`.
     pub probability: f32,
     /// Seed, step, sequence and layer, mixed.
     pub key: u64,
 }
 
 impl Dropout {
-    /// Of each 65,536 numbers how many are dropped: 16 random bits decide on each.
+    /// How many of 65,536 numbers are dropped on average: 16 random bits decide on each.
     fn dropped(&self) -> u16 {
-        // A cast to an integer stops at its limits, so something is always kept.
+        // The cast saturates at 65,535, so that something is always kept.
         (self.probability * 65_536.).round() as u16
     }
 
-    /// `x ∘ mask / (1 − p)`, p rounded to what [`Self::dropped`] can be; applied to a gradient it is its own backward.
+    /// `x ∘ mask / (1 − p)`, p rounded to a multiple of 1/65,536; applied to a gradient it is its own backward.
     pub(super) fn apply(&self, x: &mut [f32]) {
         let dropped = u64::from(self.dropped());
         let scale = 65_536. / (65_536 - dropped) as f32;

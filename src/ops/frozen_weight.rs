@@ -14,7 +14,7 @@ pub enum Orientation {
     OutIn,
 }
 
-/// A weight that does not train, packed for the matmul kernel when it is first needed and never again.
+/// A weight that does not train, packed for the matmul kernel once, at its first use.
 #[derive(Debug)]
 pub struct FrozenWeight {
     weight: Tensor,

@@ -57,7 +57,7 @@ struct LoraLinear {
 }
 
 impl LoraLinear {
-    /// What the adapter sees of `x`.
+    /// The adapter's input: `x` after its dropout.
     fn dropped<'a>(&self, x: &'a [f32]) -> std::borrow::Cow<'a, [f32]> {
         match &self.dropout {
             None => x.into(),

@@ -60,7 +60,8 @@ fn rows_and_width(shape: &Shape) -> (usize, usize) {
     (shape.elem_count().checked_div(width).unwrap_or(0), width)
 }
 
-/// The kept numbers; a poisoned lock still holds them whole, for they are written in one assignment.
+/// Locks what the forward pass saved. Poisoning is ignored: the value is replaced in one assignment, so it is always
+/// whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

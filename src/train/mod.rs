@@ -1,7 +1,7 @@
 //! Training: which tokens, which step size, which update.
 //!
 //! - [`config`] – the settings of a run
-//! - [`data`] – random windows of the reader's text, a part held out
+//! - [`data`] – random windows of a text, a part of which is held out
 //! - [`schedule`] – the learning rate of each step
 //! - [`optimizer`] – AdamW
 //! - [`gradients`] – one sequence's gradients and a step's sum, which may come from several workers

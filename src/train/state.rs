@@ -30,7 +30,7 @@ struct Header {
     context: serde_json::Value,
 }
 
-/// The header of a saved run, before its variables are known.
+/// A saved run whose variables do not exist yet.
 pub struct SavedRun {
     header: Header,
     file: TensorFile,
@@ -38,7 +38,7 @@ pub struct SavedRun {
 }
 
 impl Trainer {
-    /// The run as bytes. `context` is kept with it for whoever resumes.
+    /// The run as bytes. `context` is saved with it, for the caller that resumes.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.

@@ -40,17 +40,18 @@ pub struct Step {
     pub done: bool,
 }
 
-/// A training run of some variables of a model. The model is lent to each call, because generation
-/// needs it between the steps.
+/// A training run of some variables of a model. The model is passed to each call, because generation needs it between
+/// the steps.
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) data: TokenData,
     pub(super) optimizer: AdamW,
-    /// The last state that gave a finite loss, while the next one has not proved itself. Its buffers are used again in each step.
+    /// The last state whose loss is known to be finite: the one before the latest update. Its buffers are used again in
+    /// each step.
     proven: Option<Snapshot>,
-    /// One for each held-out window, the only tokens that surely come again: with adapters in the top blocks alone, those below
-    /// are computed for them once.
+    /// One for each held-out window. The same windows are evaluated again and again, so that the blocks below all
+    /// adapters are computed once for each of them.
     block_inputs: Mutex<Vec<Option<BlockInput>>>,
 }
 
@@ -107,8 +108,8 @@ impl Trainer {
     /// One optimizer step. A run may go on past its last step, at the schedule's last rate.
     ///
     /// # Errors
-    /// `diverged` if the loss or a parameter is no longer finite: the values of the last step that
-    /// proved good are then back in place; and those of [`Self::gradients`].
+    /// `diverged` if the loss, its gradient or a parameter is no longer finite: the values of the last step whose loss
+    /// was finite are then restored. And those of [`Self::gradients`].
     pub fn step(&mut self, model: &dyn CausalLm) -> Result<Step> {
         let mut sum = self.gradient_sum();
         self.add_gradients(model, 0..self.config.sequences(), &mut sum)?;
@@ -121,7 +122,7 @@ impl Trainer {
         GradientSum::new(self.optimizer.parameters())
     }
 
-    /// Adds the gradients of some of the next step's sequences as they come: only one is in memory.
+    /// Adds the gradients of some of the next step's sequences one by one, so that only one is in memory.
     ///
     /// # Errors
     /// See [`Self::gradients`].
@@ -144,7 +145,7 @@ impl Trainer {
         let tokens = config.sequences() * config.block_size;
         let one = |sequence: usize| {
             let window = data.window(config.block_size, config.seed, step, sequence);
-            // Another stream than the window's: a last part sets it off.
+            // The last part of the key makes this another stream than the window's.
             let dropout_key = Rng::keyed(config.seed, &[step as u64, sequence as u64, 1]).next_u64();
             self.gradients_of(model, window, tokens, Some(dropout_key))
         };
@@ -233,8 +234,8 @@ impl Trainer {
         every > 0 && (step.is_multiple_of(every) || step == steps)
     }
 
-    /// Puts the run of a worker among several where another one's stands: its step and its values, which are all that
-    /// gradients depend on. The moments stay what they were.
+    /// Takes over step and values of another worker's run: all that gradients depend on. The moments are left as they
+    /// are.
     ///
     /// # Errors
     /// `config` if the values are not as many as the run has parameters.
@@ -261,7 +262,7 @@ impl Trainer {
         if most > 0. { (most / (norm + 1e-6)).min(1.) } else { 1. }
     }
 
-    /// Goes back to the last proven state; `what` happened in `step`, counted from 1.
+    /// Restores the last state whose loss was finite; `what` happened in `step`, counted from 1.
     fn diverged(&mut self, step: usize, what: String) -> Result<Error> {
         if let Some(proven) = self.proven.take() {
             self.optimizer.go_back(proven)?;
@@ -282,11 +283,12 @@ impl Trainer {
         self.data.held_out_windows(self.config.block_size, self.config.evaluation_windows)
     }
 
-    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give [`Self::evaluate`]. Unlike there, the
-    /// model has to be the same each time, but for what trains: blocks that have no part in that are computed once.
+    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give
+    /// [`Self::evaluate`]. Unlike there, nothing of the model but the variables may have changed since the last call:
+    /// what the blocks below the variables compute is kept.
     ///
     /// # Errors
-    /// See [`mean_loss`]; `config` for a window that there is not.
+    /// See [`mean_loss`]; `config` for a window that does not exist.
     pub fn held_out_losses(&self, model: &dyn CausalLm, windows: Range<usize>) -> Result<Vec<f64>> {
         let all = self.held_out_windows();
         let Some(some) = all.get(windows.clone()) else {

@@ -8,12 +8,12 @@ use crate::ops::loss::cross_entropy;
 use crate::ops::with_slice;
 use candle_core::{Device, Tensor, Var};
 
-/// Loss of one window and its gradients, those of `vars` one after the other: `window[..n−1]` are the inputs, `window[1..]`
-/// the targets, and `tokens` the number of targets of the whole step.
+/// Loss of one window and its gradients, those of `vars` one after the other: `window[..n−1]` are the inputs,
+/// `window[1..]` the targets, and `tokens` the number of targets of the whole step.
 ///
 /// # Errors
-/// `no-gradient` if the loss does not depend on one of `vars`, as on those of an adapter that is switched off or merged;
-/// `too-short`, `too-long`; `tensor` for an id outside the vocabulary.
+/// `no-gradient` if the loss does not depend on one of `vars`, as on those of an adapter that is switched off or
+/// merged; `too-short`, `too-long`; `tensor` for an id outside the vocabulary.
 pub fn gradients(
     model: &dyn CausalLm,
     vars: &[Var],

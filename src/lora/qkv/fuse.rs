@@ -1,5 +1,5 @@
-//! Three adapters of q, k and v as one of `c_attn`, for a file: of the sum of their ranks, with `A = [A_q; A_k; A_v]` and B block diagonal
-//! in PEFT's orientation, which computes the same.
+//! Three adapters of q, k and v as one of `c_attn`, for a file: of the sum of their ranks, with `A = [A_q; A_k; A_v]`
+//! and B block diagonal in PEFT's orientation, which computes the same.
 
 use super::{EXACT, METADATA, Part, Parts, fused_path, part_of, part_path};
 use crate::error::{Error, Result};

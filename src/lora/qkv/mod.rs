@@ -1,5 +1,5 @@
-//! Separate q, k and v, as in the textbook, beside the one `c_attn` that PEFT's GPT-2 has: an adapter of the three layers is
-//! written as one of `c_attn`, and one of `c_attn` is read as one of the three layers.
+//! Separate q, k and v, as in the textbook, beside the one `c_attn` that PEFT's GPT-2 has: an adapter of the three
+//! layers is written as one of `c_attn`, and one of `c_attn` is read as one of the three layers.
 //!
 //! - [`fuse`] – for a file, the three become one of the sum of their ranks
 //! - [`separate`] – of a file, one becomes three again
@@ -18,8 +18,8 @@ const FUSED: &str = "c_attn";
 /// Where the file's metadata say what was joined. PEFT does not look there.
 const METADATA: &str = "lora_lab_qkv";
 
-/// What stands before the path of a part whose B the fused one holds multiplied by a factor. The rounding could not be undone, so
-/// the file holds that B too, under this name, which PEFT passes over.
+/// What stands before the path of a part whose B the fused one holds multiplied by a factor. The rounding could not be
+/// undone, so the file holds that B too, under this name, which PEFT passes over.
 const EXACT: &str = "separate.";
 
 /// Whether a tensor of a file is an addition of ours, which neither PEFT nor a model with `c_attn` needs.

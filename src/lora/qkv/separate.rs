@@ -1,5 +1,6 @@
-//! An adapter of `c_attn` from a file, as three of q, k and v. One that was joined of three is taken apart into its blocks. Any other becomes
-//! three of its rank with the same A, and a third of the rows of B each (in PEFT's orientation), which computes the same.
+//! An adapter of `c_attn` from a file, as three of q, k and v. One that was joined of three is taken apart into its
+//! blocks. Any other becomes three of its rank with the same A, and a third of the rows of B each (in PEFT's
+//! orientation), which computes the same.
 
 use super::{EXACT, METADATA, Part, Parts, fused_path, part_of, part_path};
 use crate::checkpoint::TensorFile;
@@ -16,10 +17,12 @@ pub(in crate::lora) struct Place {
     pub outputs: usize,
 }
 
-/// What an adapter's files mean in a model whose linear layers are `places`: in one with separate q, k and v an adapter of `c_attn`
-/// becomes one of the three, and `file` holds their tensors in place of `c_attn`'s. In all other models nothing changes.
+/// What an adapter's files mean in a model whose linear layers are `places`: in one with separate q, k and v an adapter
+/// of `c_attn` becomes one of the three, and `file` holds their tensors in place of `c_attn`'s. In all other models
+/// nothing changes.
 ///
-/// The new configuration names its layers one by one: which of them the old one chose is decided by the names that the file's model has.
+/// The new configuration names its layers one by one: which of them the old one chose is decided by the names that the
+/// file's model has.
 ///
 /// # Errors
 /// `missing-tensor`, `shape` for what the file lacks of `c_attn`, and `config`.
@@ -55,7 +58,7 @@ pub(in crate::lora) fn separate(config: LoraConfig, file: &mut TensorFile, place
         }
     }
     if adapted.is_empty() {
-        // So that the layers that it names are looked for, and not found.
+        // The layers that it names do not exist, which the caller's search for them reports.
         return Ok(config);
     }
     let ranks = adapted.iter().filter(|(_, part)| part.rank != config.rank);
@@ -144,8 +147,8 @@ impl<'a> FusedLayer<'a> {
         Ok(owners)
     }
 
-    /// The parts that the metadata name, and those B that stand in the file as they were, if all that fits the tensors: somebody may have
-    /// changed the one without the other.
+    /// The parts that the metadata name, and the B that the file holds unscaled, if all that fits the tensors: another
+    /// program may have changed the one without the other.
     fn kept(
         &self,
         file: &TensorFile,

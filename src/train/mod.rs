@@ -4,7 +4,7 @@
 //! - [`data`] – random windows of a text, a part of which is held out
 //! - [`schedule`] – the learning rate of each step
 //! - [`optimizer`] – AdamW
-//! - [`gradients`] – one sequence's gradients and a step's sum, which may come from several workers
+//! - [`mod@gradients`] – one sequence's gradients and a step's sum, which may come from several workers
 //! - [`window`] – loss and gradient of one window of tokens
 //! - [`trainer`] – the run: one optimizer step, its gradients and their application
 //! - [`state`] – saving a run and going on with it

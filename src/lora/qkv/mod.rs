@@ -2,7 +2,7 @@
 //! layers is written as one of `c_attn`, and one of `c_attn` is read as one of the three layers.
 //!
 //! - [`fuse`] – for a file, the three become one of the sum of their ranks
-//! - [`separate`] – of a file, one becomes three again
+//! - [`mod@separate`] – of a file, one becomes three again
 
 mod fuse;
 mod separate;

@@ -1,13 +1,14 @@
 //! `cargo xtask …`: everything that is done to the repository, in Rust instead of shell.
 //!
 //! A module has one reason: `setup` installs what is missing, `build` makes what the browser loads, `serve`, `test`,
-//! `dist`, `check` and `bench` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
+//! `dist`, `check`, `peft` and `bench` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
 
 mod bench;
 mod build;
 mod check;
 mod counts;
 mod dist;
+mod peft;
 mod process;
 mod serve;
 mod setup;
@@ -25,6 +26,7 @@ usage: cargo xtask <command>
 
   serve [--port N] [--open]  install what is missing, build, and serve www/ on localhost
   test [SUITE …]             every test suite, or only those named: native wasm wasm-relaxed types js page dist
+  peft                       adapters and an exported run against real PyTorch and PEFT, in a Python environment of its own
   build                      WebAssembly into www/pkg, once for simd128 and once for relaxed-simd, npm files into www/vendor
   dist [--no-build]          dist/, the page for any static host, and dist-npm/, a package
   check                      format, lints on both targets, types
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let done = match args.split_first() {
         Some((&"serve", rest)) => serve::Options::parse(rest).and_then(serve::run),
         Some((&"test", rest)) => test::run(rest),
+        Some((&"peft", [])) => peft::run(),
         Some((&"build", [])) => build::run(),
         Some((&"dist", rest)) => dist::run(rest),
         Some((&"check", [])) => check::run(),

@@ -106,7 +106,8 @@ pub fn npm_packages_of(folder: &str) -> Result<()> {
     )
 }
 
-fn node() -> Result<()> {
+/// Node.js itself, in a version that the scripts and tests run in.
+pub fn node() -> Result<()> {
     if which("npm").is_none() {
         apt("nodejs npm", "install Node.js 20 or later with npm, from https://nodejs.org")?;
     }
@@ -114,6 +115,19 @@ fn node() -> Result<()> {
         output(Command::new("node").arg("--version")).ok_or("`node --version` fails: install Node.js 20 or later")?;
     let major: u32 = version.trim_start_matches('v').split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
     if major < 20 { Err(format!("Node.js is {version}: install 20 or later, from https://nodejs.org")) } else { Ok(()) }
+}
+
+/// A Python that can make environments.
+pub fn python() -> Result<PathBuf> {
+    // Debian's python3 comes without ensurepip, and a venv made by it would have no pip.
+    let find = || {
+        which("python3").filter(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_some())
+    };
+    if let Some(python) = find() {
+        return Ok(python);
+    }
+    apt("python3 python3-venv", "install Python 3.10 or later with its modules venv and ensurepip")?;
+    find().ok_or_else(|| "`python3 -c 'import venv, ensurepip'` fails after installing python3-venv".into())
 }
 
 pub struct Browser {

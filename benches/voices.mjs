@@ -2,7 +2,7 @@
 // sampled, and both losses. `cargo xtask build`, then `node benches/voices.mjs [SAMPLE …]`; writes benches/results/voices.json.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { LoraLab } from "../www/node.js";
-import { DEFAULTS } from "../www/settings.js";
+import { DEFAULTS } from "../www/lab/settings.js";
 
 const SAMPLES = process.argv.length > 2 ? process.argv.slice(2) : ["pirate", "robot", "recipes", "names"];
 const { prompt, rank, alpha, learningRate, steps, batchSize, blockSize, temperature } = DEFAULTS;

@@ -41,6 +41,9 @@ pub enum Error {
     /// An adapter of this name is attached already.
     #[error("an adapter called \"{name}\" is attached already")]
     AdapterExists { name: String },
+    /// An adapter that cannot be removed, because a run is training it.
+    #[error("adapter \"{name}\" is being trained: end its training first")]
+    InUse { name: String },
     /// What was asked for cannot be done while the adapter is merged into the base.
     #[error("{what} is not possible while the adapter is merged: unmerge first")]
     Merged { what: &'static str },
@@ -96,6 +99,7 @@ impl Error {
             Self::NoLayer { .. } => "no-layer",
             Self::NoAdapter { .. } => "no-adapter",
             Self::AdapterExists { .. } => "adapter-exists",
+            Self::InUse { .. } => "in-use",
             Self::Merged { .. } => "merged",
             Self::Token { .. } => "token",
             Self::TooLong { .. } => "too-long",

@@ -25,8 +25,6 @@ pub struct GenerateConfig {
     pub seed: u64,
     /// Ends at the end-of-text token.
     pub stop_at_end: bool,
-    /// Whether the adapter acts.
-    pub adapter: bool,
 }
 
 impl Default for GenerateConfig {
@@ -39,7 +37,6 @@ impl Default for GenerateConfig {
             repetition_penalty: 1.,
             seed: 0,
             stop_at_end: true,
-            adapter: true,
         }
     }
 }

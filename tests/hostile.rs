@@ -140,13 +140,13 @@ fn a_bad_adapter_is_refused_by_name_and_the_old_one_stays() {
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     lab.attach("good", &LoraConfig::default()).unwrap();
     let (good, json) = lab.export_adapter(None).unwrap();
-    let (before, adapters) = (lab.logits(&[1, 2, 3]).unwrap(), lab.adapters());
+    let (before, adapters) = (lab.logits(&[1, 2, 3], true).unwrap(), lab.adapters());
     let mut refuse = |safetensors: &[u8], config: &str, code: &str, named: &str| {
         let error = lab.import_adapter("bad", safetensors, config).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(error.to_string().contains(named), "{error}");
         assert_eq!(lab.adapters(), adapters);
-        assert_eq!(lab.logits(&[1, 2, 3]).unwrap(), before);
+        assert_eq!(lab.logits(&[1, 2, 3], true).unwrap(), before);
     };
     // The header is text: a name in it changes by replacing bytes.
     let renamed = |from: &str, to: &str| {

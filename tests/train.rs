@@ -184,7 +184,7 @@ fn lab_run(seed: u64, steps: usize) -> (Lab, Vec<Step>) {
     let (config, weights) = small_files(2);
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     lab.attach("default", &LoraConfig { dropout: 0.1, seed, ..LoraConfig::default() }).unwrap();
-    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), TrainConfig { seed, ..settings() }).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(600, 61, 4)), TrainConfig { seed, ..settings() }).unwrap();
     let done = (0..steps).map(|_| lab.step().unwrap()).collect();
     (lab, done)
 }
@@ -257,7 +257,7 @@ fn spread_step(leader: &mut Lab, helpers: &mut [Lab]) -> Step {
 fn any_number_of_workers_trains_the_same_adapter_bit_for_bit() {
     let accumulated = |lab: &mut Lab| {
         let text = Input::Ids(small_text(600, 61, 4));
-        lab.begin_training(&text, TrainConfig { accumulation: 2, ..settings() }).unwrap();
+        lab.begin_training(None, &text, TrainConfig { accumulation: 2, ..settings() }).unwrap();
     };
     let (mut alone, _) = lab_run(5, 0);
     accumulated(&mut alone);
@@ -294,7 +294,7 @@ fn a_sum_that_is_no_whole_step_is_refused_and_changes_nothing() {
     assert_eq!(code(lab.held_out_losses(0..1000).err()), Some("config"));
     assert_eq!((lab.values().unwrap(), lab.position().unwrap().step), (values, 2));
     let run = lab.position().unwrap().run;
-    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings()).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(600, 61, 4)), settings()).unwrap();
     assert_ne!(lab.position().unwrap().run, run, "another run is told apart");
 }
 
@@ -410,7 +410,7 @@ fn the_tiny_checkpoint_learns_a_sample_by_a_tenth_for_three_seeds() {
             seed,
             ..TrainConfig::default()
         };
-        lab.begin_training(&Input::Text(text(&format!("samples/{sample}.txt"))), settings).unwrap();
+        lab.begin_training(None, &Input::Text(text(&format!("samples/{sample}.txt"))), settings).unwrap();
         let before = lab.evaluate().unwrap().unwrap();
         (0..20).for_each(|_| assert!(lab.step().is_ok()));
         let after = lab.evaluate().unwrap().unwrap();
@@ -424,7 +424,7 @@ fn impossible_settings_are_refused_by_name() {
     let (config, weights) = small_files(2);
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     let text = Input::Ids(small_text(600, 61, 4));
-    assert_eq!(lab.begin_training(&text, settings()).err().map(|e| e.code()), Some("order"));
+    assert_eq!(lab.begin_training(None, &text, settings()).err().map(|e| e.code()), Some("order"));
     lab.attach("default", &LoraConfig::default()).unwrap();
     let bad = [
         (TrainConfig { steps: 0, ..settings() }, "config"),
@@ -437,13 +437,16 @@ fn impossible_settings_are_refused_by_name() {
         (TrainConfig { block_size: 33, ..settings() }, "config"),
     ];
     for (config, code) in bad {
-        let error = lab.begin_training(&text, config.clone()).unwrap_err();
+        let error = lab.begin_training(None, &text, config.clone()).unwrap_err();
         assert_eq!(error.code(), code, "{config:?}: {error}");
     }
-    assert_eq!(lab.begin_training(&Input::Ids(vec![1; 5]), settings()).err().map(|e| e.code()), Some("too-short"));
-    assert_eq!(lab.begin_training(&Input::Ids(vec![61; 50]), settings()).err().map(|e| e.code()), Some("token"));
     assert_eq!(
-        lab.begin_training(&Input::Text("words".into()), settings()).err().map(|e| e.code()),
+        lab.begin_training(None, &Input::Ids(vec![1; 5]), settings()).err().map(|e| e.code()),
+        Some("too-short")
+    );
+    assert_eq!(lab.begin_training(None, &Input::Ids(vec![61; 50]), settings()).err().map(|e| e.code()), Some("token"));
+    assert_eq!(
+        lab.begin_training(None, &Input::Text("words".into()), settings()).err().map(|e| e.code()),
         Some("no-tokenizer")
     );
     assert!(!lab.is_training());

@@ -1,6 +1,6 @@
 /**
  * Keeps the page, the engine, the model and the texts, so that a second visit works without network. Only what `cargo xtask dist`
- * makes uses it: there sw-files.js says which files there are, each with the SHA-256 of its content, and the pages load offline.js.
+ * makes uses it: there sw-files.js says which files there are, each with the SHA-256 of its content, and the pages load page/offline.js.
  *
  * A cache's name is a hash of all contents. A new version fills a cache of its own beside the old one, taking over whatever has
  * not changed, and is in force from the next visit on; then the old cache is deleted.

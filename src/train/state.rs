@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 const WHAT: &str = "the saved state";
 const KEY: &str = "lora_lab_state";
+const START: &str = "start";
 
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
@@ -33,13 +34,13 @@ pub struct SavedRun {
 }
 
 impl Trainer {
-    /// The run as bytes. `context` is kept with it for whoever resumes.
+    /// The run as bytes. `context` is kept with it for whoever resumes, and so is `start`, the values that what trains began with.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.
-    pub fn save(&self, context: serde_json::Value) -> Result<Vec<u8>> {
+    pub fn save(&self, context: serde_json::Value, start: Option<Tensor>) -> Result<Vec<u8>> {
         let header = Header {
-            version: 1,
+            version: 2,
             config: self.config.clone(),
             step: self.steps_done(),
             held_out_from: self.data.train().len(),
@@ -50,12 +51,13 @@ impl Trainer {
         let flat = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
         // A token id is below 2²⁴, so an f32 holds it exactly.
         let ids: Vec<f32> = self.data.ids().iter().map(|&id| id as f32).collect();
-        let tensors = BTreeMap::from([
+        let mut tensors = BTreeMap::from([
             ("values".to_owned(), flat(&self.optimizer.values()?)?),
             ("moment1".to_owned(), flat(m)?),
             ("moment2".to_owned(), flat(v)?),
             ("ids".to_owned(), flat(&ids)?),
         ]);
+        tensors.extend(start.map(|start| (START.to_owned(), start)));
         safetensors::write(&tensors, &[(KEY, header)])
     }
 }
@@ -72,8 +74,8 @@ impl SavedRun {
         if header.step > 1_000_000 {
             return Err(Error::format(WHAT, format!("step {}, expected at most 1000000", header.step)));
         }
-        if header.version != 1 {
-            return Err(Error::format(WHAT, format!("version {}, expected 1", header.version)));
+        if header.version != 2 {
+            return Err(Error::format(WHAT, format!("version {}, expected 2", header.version)));
         }
         Ok(Self { header, file })
     }
@@ -86,6 +88,14 @@ impl SavedRun {
     /// The settings of the run.
     pub fn config(&self) -> &TrainConfig {
         &self.header.config
+    }
+
+    /// The values, `count` of them, that what trains began with.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `shape`.
+    pub fn take_start(&mut self, count: usize) -> Result<Tensor> {
+        self.file.take(START, &[count])
     }
 
     /// Goes on: a trainer of `vars` as it was when it was saved, and the values it had.

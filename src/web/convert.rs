@@ -1,6 +1,7 @@
 //! Options and results, by way of JSON: serde checks on one side what JavaScript gives on the other.
 
 use super::error::with_code;
+use crate::lab::Voice;
 use crate::train::Gradients;
 use js_sys::{Array, Float32Array, JSON, Object, Reflect, Uint32Array};
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,8 +12,32 @@ pub fn options<T: DeserializeOwned + Default>(value: &JsValue) -> Result<T, JsVa
     if value.is_undefined() || value.is_null() {
         return Ok(T::default());
     }
+    read(value)
+}
+
+/// A plain object that has to be there.
+pub fn read<T: DeserializeOwned>(value: &JsValue) -> Result<T, JsValue> {
     let json = JSON::stringify(value)?.as_string().unwrap_or_default();
     serde_json::from_str(&json).map_err(|e| with_code(&format!("the options cannot be read: {e}"), "config"))
+}
+
+/// An adapter's name, or nothing for the default.
+pub fn adapter(value: &JsValue) -> Result<Option<String>, JsValue> {
+    match value.as_string() {
+        None if value.is_undefined() || value.is_null() => Ok(None),
+        None => Err(with_code("adapter: the name of an adapter is expected (a string)", "config")),
+        name => Ok(name),
+    }
+}
+
+/// An adapter's name, `true` or nothing for the active one, `false` for the base.
+pub fn voice(value: &JsValue) -> Result<Voice, JsValue> {
+    match (value.as_bool(), value.as_string()) {
+        (Some(adapter), _) => Ok(adapter.into()),
+        (_, Some(name)) => Ok(Voice::Adapter(name)),
+        _ if value.is_undefined() || value.is_null() => Ok(Voice::Active),
+        _ => Err(with_code("adapter: the name of an adapter, true or false is expected", "config")),
+    }
 }
 
 /// A result as a plain object.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LONGEST, decodeAdapter, encodeAdapter } from "../../www/adapter-link.js";
-import { readSafetensors, writeSafetensors } from "../../www/safetensors.js";
+import { LONGEST, decodeAdapter, encodeAdapter } from "../../www/lab/adapter-link.js";
+import { readSafetensors, writeSafetensors } from "../../www/lab/safetensors.js";
 
 const layers = [0, 1].flatMap((block) => [
   { name: `transformer.h.${block}.attn.c_attn`, in: 24, out: 72 },

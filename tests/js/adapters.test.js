@@ -1,11 +1,11 @@
 // The shelf and its adapters, over the double of the engine.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { adapterIn, toHash } from "../../www/hash.js";
+import { adapterIn, toHash } from "../../www/lab/hash.js";
 import { LoraLab } from "../../www/lora-lab.js";
-import { Session } from "../../www/session.js";
-import { DEFAULTS } from "../../www/settings.js";
-import { openShelf } from "../../www/shelf.js";
+import { Session } from "../../www/lab/session.js";
+import { DEFAULTS } from "../../www/lab/settings.js";
+import { openShelf } from "../../www/lab/shelf.js";
 import { MODEL, workers } from "./fake.js";
 
 /** A store as IndexedDB gives it, without the database. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client } from "../../www/client.js";
-import { LabError } from "../../www/protocol.js";
-import { serve } from "../../www/worker.js";
+import { Client } from "../../www/engine/client.js";
+import { LabError } from "../../www/engine/protocol.js";
+import { serve } from "../../www/engine/worker.js";
 import { MODEL, TRAP, workers } from "./fake.js";
 
 async function started() {

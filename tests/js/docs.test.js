@@ -6,12 +6,12 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { AttributeElement, SETTINGS } from "../../www/attributes.js";
+import { AttributeElement, SETTINGS } from "../../www/element/attributes.js";
 import { LoraLabElement } from "../../www/element.js";
 import { CODES, LoraLab } from "../../www/lora-lab.js";
 import * as inNode from "../../www/node.js";
-import { FIELDS } from "../../www/settings.js";
-import { CHAPTERS } from "../../www/view/chapters.js";
+import { FIELDS } from "../../www/lab/settings.js";
+import { CHAPTERS } from "../../www/element/view/chapters.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const WWW = join(ROOT, "www");
@@ -19,7 +19,7 @@ const read = (path) => readFile(join(ROOT, path), "utf8");
 const PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "npm/README.md", ...(await readdir(join(ROOT, "docs"))).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
 
 const api = await read("docs/api.md");
-const types = await read("www/types.js");
+const types = await read("www/engine/types.js");
 const sources = (await Promise.all((await readdir(WWW, { recursive: true })).filter((file) => file.endsWith(".js") && !/^(pkg|vendor)/.test(file)).map((file) => read(`www/${file}`)))).join("\n");
 
 /** What stands below a heading, up to the next of its level or above. */

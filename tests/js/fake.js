@@ -1,6 +1,6 @@
-// A double of the wasm class and of a worker around it: the real worker.js, over a MessagePort of this process, so that
+// A double of the wasm class and of a worker around it: the real engine/worker.js, over a MessagePort of this process, so that
 // messages are cloned and transferred as they are between threads.
-import { serve } from "../../www/worker.js";
+import { serve } from "../../www/engine/worker.js";
 
 export const TRAP = "trap"; // as a prompt or a text: the engine traps, as after a panic in Rust
 

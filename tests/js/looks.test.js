@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readable } from "../../www/inspector.js";
-import { NO_LOOKS, look } from "../../www/looks.js";
-import { INITIAL, reduce } from "../../www/state.js";
+import { readable } from "../../www/lab/inspector.js";
+import { NO_LOOKS, look } from "../../www/lab/looks.js";
+import { INITIAL, reduce } from "../../www/lab/state.js";
 
 const layers = [{ name: "h.0.attn.c_attn", in: 4, out: 12, rank: 2, norm: 1, baseNorm: 4 }];
 const delta = { name: "h.0.attn.c_attn" };

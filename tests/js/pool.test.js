@@ -1,9 +1,9 @@
 // Several workers, of which each is a double in this thread: who starts when, what a death costs, and that the sum has one order.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { shares } from "../../www/crew.js";
+import { shares } from "../../www/engine/crew.js";
 import { LoraLab } from "../../www/lora-lab.js";
-import { howMany } from "../../www/pool.js";
+import { howMany } from "../../www/engine/pool.js";
 import { FakeLab, MODEL, TRAP, fakeEngine, workers } from "./fake.js";
 
 const moment = () => new Promise((resolve) => setTimeout(resolve, 5));

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoraLab } from "../../www/lora-lab.js";
-import { NO_RACE, raced } from "../../www/race.js";
-import { canRace, isOutdated, median, startRace, stopRace } from "../../www/racing.js";
-import { Session } from "../../www/session.js";
-import { INITIAL, reduce } from "../../www/state.js";
+import { NO_RACE, raced } from "../../www/lab/race.js";
+import { canRace, isOutdated, median, startRace, stopRace } from "../../www/lab/racing.js";
+import { Session } from "../../www/lab/session.js";
+import { INITIAL, reduce } from "../../www/lab/state.js";
 import { MODEL, TRAP, workers } from "./fake.js";
 
 const footprint = { trainable: 1, gradientBytes: 4, optimizerBytes: 8, wasmBytes: 65536 };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readAdapter, readText } from "../../www/files.js";
+import { readAdapter, readText } from "../../www/lab/files.js";
 import { LoraLab } from "../../www/lora-lab.js";
-import { Session } from "../../www/session.js";
+import { Session } from "../../www/lab/session.js";
 import { MODEL, TRAP, workers } from "./fake.js";
 
 /** A session over the double, opened; everything it dispatched. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULTS } from "../../www/settings.js";
-import { INITIAL, canGoOn, isRunOutdated, mainAction, reduce, secondsLeft, voice } from "../../www/state.js";
+import { DEFAULTS } from "../../www/lab/settings.js";
+import { INITIAL, canGoOn, isRunOutdated, mainAction, reduce, secondsLeft, voice } from "../../www/lab/state.js";
 
 const info = { parameters: 100, layers: [] };
 const corpus = { tokens: 100, trainTokens: 90, heldOutTokens: 10 };

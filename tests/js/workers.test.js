@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { LoraLab, threadWorker } from "../../www/node.js";
-import { hasRelaxedSimd } from "../../www/simd.js";
+import { hasRelaxedSimd } from "../../www/engine/simd.js";
 
 /** Labs with one, two and three workers, and their threads. */
 let labs, text;

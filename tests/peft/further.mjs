@@ -4,7 +4,7 @@
 //                                        into FOLDER/expected
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { folder } from "../../www/export.js";
+import { folder } from "../../www/lab/export.js";
 import { LoraLab } from "../../www/node.js";
 
 const [target] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 /** For an iframe: the element with the attributes that the address names, `frame.html?view=compact&sample=robot&rank=4`. */
 
-import { linked } from "../language.js";
+import { linked } from "../page/language.js";
 import { LoraLabElement } from "../element.js";
 
 const element = document.createElement("lora-lab");

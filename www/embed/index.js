@@ -1,10 +1,10 @@
 /** The page of examples: its words in the reader's language, and beside each example the source that makes it. */
 
-import "../language.js";
+import "../page/language.js";
 import { LoraLabElement } from "../element.js";
-import { fetchBytes } from "../fetch.js";
-import { languageToggle } from "../toggle.js";
-import { translate } from "../translate.js";
+import { fetchBytes } from "../engine/fetch.js";
+import { languageToggle } from "../page/toggle.js";
+import { translate } from "../page/translate.js";
 import { run } from "./engine.js";
 
 const toggle = /** @type {HTMLButtonElement} */ (document.getElementById("language"));

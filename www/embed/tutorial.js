@@ -4,9 +4,9 @@
  */
 
 import { LoraLabElement } from "../element.js";
-import { language, wordsIn } from "../i18n.js";
-import { targeted, trainable, trainingBytes } from "../plan.js";
-import { downloadAdapter } from "../view/download.js";
+import { language, wordsIn } from "../i18n/i18n.js";
+import { targeted, trainable, trainingBytes } from "../lab/plan.js";
+import { downloadAdapter } from "../element/view/download.js";
 
 const element = /** @type {LoraLabElement} */ (document.querySelector("lora-lab"));
 const words = await wordsIn(language(document.documentElement.lang));

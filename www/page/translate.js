@@ -1,0 +1,13 @@
+/** Puts a page's own words into another language: whatever carries `data-i18n`, and titles where it says `data-i18n-title`. */
+
+/** @param {import("../i18n/i18n.js").Words["t"]} t */
+export function translate(t) {
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-i18n]"))) {
+    const words = t(element.dataset["i18n"] ?? "");
+    if (element instanceof HTMLMetaElement) element.content = words;
+    else element.textContent = words;
+  }
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-i18n-title]"))) {
+    element.title = t(element.dataset["i18nTitle"] ?? "");
+  }
+}

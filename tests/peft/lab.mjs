@@ -2,7 +2,8 @@
 //   node tests/peft/lab.mjs export FOLDER   trains an adapter of each kind on the tiny model; writes for each a folder with PEFT's two
 //                                           files, our logits with it, and our logits with it merged into the weights
 //   node tests/peft/lab.mjs import FOLDER   reads each adapter that lies in a folder of FOLDER; writes our logits with it beside its
-//                                           files as lab_logits.json, or why it was refused as lab_refused.json
+//                                           files as lab_logits.json, or why it was refused as lab_refused.json. With the folder of a
+//                                           model as another argument, on that model
 import { access, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LoraLab } from "../../www/node.js";
@@ -34,9 +35,9 @@ const KINDS = {
   "split-patterns": [{ rank: 4, alpha: 8, targets: ["W_query", "W_key", "W_value", "c_fc"], rankPattern: { W_key: 2 }, alphaPattern: { W_value: 3 } }, SPLIT],
 };
 
-const [command, folder] = process.argv.slice(2);
-if (!["export", "import"].includes(command) || !folder) throw new Error("usage: node tests/peft/lab.mjs export|import FOLDER");
-await (command === "export" ? exportAll(folder) : importAll(folder));
+const [command, folder, model] = process.argv.slice(2);
+if (!["export", "import"].includes(command) || !folder) throw new Error("usage: node tests/peft/lab.mjs export|import FOLDER [MODEL]");
+await (command === "export" ? exportAll(folder) : importAll(folder, model));
 
 /** @param {string} folder */
 async function exportAll(folder) {
@@ -63,9 +64,9 @@ async function exportAll(folder) {
   await Promise.all([fused.dispose(), split.dispose()]);
 }
 
-/** @param {string} folder */
-async function importAll(folder) {
-  const lab = await LoraLab.load();
+/** @param {string} folder @param {string} [model] the tiny one unless told otherwise */
+async function importAll(folder, model) {
+  const lab = await LoraLab.load({ model });
   const ids = await lab.encode(PROMPT);
   for (const name of (await readdir(folder)).sort()) {
     const at = join(folder, name);

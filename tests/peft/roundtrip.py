@@ -8,11 +8,15 @@ or, where torch, transformers and peft are installed and `cargo xtask build` has
   both merge the adapter into the weights. PEFT saves it anew, and the lab reads that.
 - PEFT trains an adapter of each kind that the lab computes, and the lab reads its files.
 - PEFT writes the kinds that the lab does not compute, and the lab refuses each by its name.
+- The recipes in Python of docs/recipes.md run as they stand, on the tiny model in the place of a larger one.
 
 Not part of `cargo xtask test`, which needs no Python: there, tests/parity.rs compares with numbers that PEFT gave once.
 """
 
+import contextlib
 import json
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -101,8 +105,8 @@ class Comparison:
         print(f"roundtrip: {self.count} comparisons hold, logits differ by at most {self.worst:.1e} of {TOLERANCE:.0e}")
 
 
-def lab(command, folder):
-    subprocess.run(["node", HERE / "lab.mjs", command, folder], check=True)
+def lab(command, *folders):
+    subprocess.run(["node", HERE / "lab.mjs", command, *folders], check=True)
 
 
 def base():
@@ -181,9 +185,29 @@ def from_peft(folder, ids, compare):
         compare.claim(said["code"] == "unsupported" and word in said["message"], name)
 
 
+def recipes(ours, folder, ids, compare):
+    """What docs/recipes.md tells whoever writes Python: to load the lab's adapter, and to save a checkpoint that the lab loads."""
+    folder.mkdir()
+    shutil.copytree(ours / "default", folder / "adapter", ignore=shutil.ignore_patterns("lab_*"))
+    (folder / "models").symlink_to(TINY.parent)
+    text = (HERE.parent.parent / "docs/recipes.md").read_text()
+    # The third is a notebook's, which tests/page/docs.test.js runs.
+    snippets = [code for code in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if "transformers" in code]
+    compare.claim(len(snippets) == 2, "docs/recipes.md: two snippets for transformers")
+    names = {}
+    with contextlib.chdir(folder):
+        for code in snippets:
+            exec(code.replace('"gpt2"', '"models/tiny"'), names)
+    want = read(ours / "default/lab_logits.json", compare.unchanged)
+    # As it stands the recipe keeps the file's 16-bit floats, and would compute in them.
+    compare.logits("recipe, the lab's adapter", logits(names["model"].float().eval(), ids), want)
+    lab("import", folder, folder / "model")
+    into_the_lab("recipe, on a checkpoint of transformers'", folder / "adapter", want, compare)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        ours, again, theirs = (Path(folder) / name for name in ("lab", "again", "peft"))
+        ours, again, theirs, told = (Path(folder) / name for name in ("lab", "again", "peft", "recipes"))
         lab("export", ours)
         first = json.loads((ours / "base.json").read_text())
         ids = torch.tensor([first["ids"]])
@@ -194,6 +218,7 @@ def main():
         compare.claim(difference <= TOLERANCE, "the base")
         from_the_lab(ours, again, ids, compare)
         from_peft(theirs, ids, compare)
+        recipes(ours, told, ids, compare)
         compare.end()
 
 

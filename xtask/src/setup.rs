@@ -117,17 +117,17 @@ pub fn node() -> Result<()> {
     if major < 20 { Err(format!("Node.js is {version}: install 20 or later, from https://nodejs.org")) } else { Ok(()) }
 }
 
-/// A Python that can make environments.
+/// A Python that can make environments, in a version that tests/peft runs in.
 pub fn python() -> Result<PathBuf> {
     // Debian's python3 comes without ensurepip, and a venv made by it would have no pip.
-    let find = || {
-        which("python3").filter(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_some())
-    };
+    let usable = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
+    let find = || which("python3").filter(|python| output(Command::new(python).args(["-c", usable])).is_some());
     if let Some(python) = find() {
         return Ok(python);
     }
-    apt("python3 python3-venv", "install Python 3.10 or later with its modules venv and ensurepip")?;
-    find().ok_or_else(|| "`python3 -c 'import venv, ensurepip'` fails after installing python3-venv".into())
+    let wanted = "Python 3.11 or later with its modules venv and ensurepip";
+    apt("python3 python3-venv", &format!("install {wanted}"))?;
+    find().ok_or_else(|| format!("python3 is not {wanted} after installing python3-venv"))
 }
 
 pub struct Browser {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { access, readFile, readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -153,6 +153,20 @@ test("every picture that the docs show is one that the script makes", async () =
   const shown = (await Promise.all(PAGES.map(read))).flatMap((text) => [...text.matchAll(/docs\/img\/([^)]+)\.webp/g)].map(([, name]) => name));
   assert.ok(shown.length);
   for (const name of shown) assert.ok(made.includes(name), `${name}, of ${made}`);
+});
+
+test("every program that is no module and no suite is named where somebody reads how to run it, or by the program that runs it", async () => {
+  const below = async (folder) => (await readdir(join(ROOT, folder), { recursive: true })).filter((path) => !path.includes("node_modules")).map((path) => `${folder}/${path}`);
+  const files = (await Promise.all(["benches", "docs", "npm", "pretrain", "tests", "xtask/src", "www/further"].map(below))).flat();
+  const programs = files.filter((path) => /\.(mjs|py|sh)$|^pretrain\/[^/]*\.js$|^benches\/[^/]*\.js$/.test(path));
+  for (const program of ["benches/voices.mjs", "pretrain/stories.js", "tests/peft/roundtrip.py", "www/further/train.py"]) assert.ok(programs.includes(program), program);
+  const places = [...PAGES, "benches/README.md", "www/models/tiny/README.md", "www/further/README.md", ...files.filter((path) => /^xtask\/src\/.*\.rs$|\.py$/.test(path))];
+  const texts = await Promise.all(places.map(async (place) => ({ place, text: await read(place) })));
+  for (const program of programs) {
+    // From its own folder by its name alone, from elsewhere by its path.
+    const named = texts.some(({ place, text }) => place !== program && text.includes(dirname(place) === dirname(program) ? basename(program) : program));
+    assert.ok(named, `${program} is named by none of ${places.join(", ")}`);
+  }
 });
 
 /** Every snippet of JavaScript: its page, its line, its text and whether it can run in Node. */

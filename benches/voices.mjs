@@ -1,10 +1,15 @@
 // What the page's default fine-tuning does to the model's writing: for each sample, text before and after, greedy and
-// sampled, and both losses. `cargo xtask build`, then `node benches/voices.mjs [SAMPLE …]`; writes benches/results/voices.json.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+// sampled, and both losses. `cargo xtask build`, then `node benches/voices.mjs [SAMPLE …]`, two minutes for all; writes
+// benches/results/voices.json, where samples that were not asked for stay as they are.
+import { readFile, writeFile } from "node:fs/promises";
 import { LoraLab } from "../www/node.js";
-import { DEFAULTS } from "../www/settings.js";
+import { DEFAULTS } from "../www/lab/settings.js";
 
-const SAMPLES = process.argv.length > 2 ? process.argv.slice(2) : ["pirate", "robot", "recipes", "names"];
+const SAMPLES = ["pirate", "robot", "recipes", "names"];
+const FILE = new URL("results/voices.json", import.meta.url);
+const asked = process.argv.length > 2 ? process.argv.slice(2) : SAMPLES;
+const unknown = asked.filter((sample) => !SAMPLES.includes(sample));
+if (unknown.length) throw new Error(`expected some of ${SAMPLES.join(", ")}; got ${unknown.join(", ")}`);
 const { prompt, rank, alpha, learningRate, steps, batchSize, blockSize, temperature } = DEFAULTS;
 const WAYS = [{ temperature: 0 }, ...[1, 2, 3].map((seed) => ({ temperature, seed }))];
 
@@ -15,8 +20,9 @@ async function write(lab, adapter) {
   return texts;
 }
 
-const results = [];
-for (const sample of SAMPLES) {
+/** By sample, from before. */
+const results = new Map(JSON.parse(String(await readFile(FILE))).map((result) => [result.sample, result]));
+for (const sample of asked) {
   const lab = await LoraLab.load();
   await lab.attach({ rank, alpha, seed: 1 });
   const text = String(await readFile(new URL(`../www/samples/${sample}.txt`, import.meta.url)));
@@ -28,7 +34,7 @@ for (const sample of SAMPLES) {
     sample, heldOut: { before, after: await lab.evaluate() }, baseUnchanged: (await lab.baseDigest()) === digest,
     before: await write(lab, false), after: await write(lab, true),
   };
-  results.push(result);
+  results.set(sample, result);
   console.log(`\n=== ${sample}: held-out loss ${before.toFixed(3)} → ${result.heldOut.after.toFixed(3)}`);
   WAYS.forEach((way, i) => {
     const name = way.temperature === 0 ? "greedy" : `seed ${way.seed}`;
@@ -36,5 +42,4 @@ for (const sample of SAMPLES) {
   });
   await lab.dispose();
 }
-await mkdir(new URL("results/", import.meta.url), { recursive: true });
-await writeFile(new URL("results/voices.json", import.meta.url), `${JSON.stringify(results, null, 1)}\n`);
+await writeFile(FILE, `${JSON.stringify(SAMPLES.flatMap((sample) => results.get(sample) ?? []), null, 1)}\n`);

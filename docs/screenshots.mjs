@@ -5,8 +5,8 @@ import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { serveFolder } from "../tests/page/server.js";
-import { CHAPTERS } from "../www/view/chapters.js";
-import { PIECES } from "../www/view/listing.js";
+import { CHAPTERS } from "../www/element/view/chapters.js";
+import { PIECES } from "../www/element/view/listing.js";
 
 const WWW = fileURLToPath(new URL("../www/", import.meta.url));
 const IMAGES = new URL("img/", import.meta.url);

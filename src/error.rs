@@ -23,9 +23,9 @@ pub enum Error {
     /// A tensor of the wrong shape.
     #[error("tensor \"{name}\" has shape {got:?}, expected {expected:?}")]
     Shape { name: String, expected: Vec<usize>, got: Vec<usize> },
-    /// A tensor whose numbers are not F32, F16 or BF16.
-    #[error("tensor \"{name}\" has type {got}, expected F32, F16 or BF16")]
-    Dtype { name: String, got: String },
+    /// A tensor whose numbers are of a type that cannot stand there.
+    #[error("tensor \"{name}\" has type {got}, expected {expected}")]
+    Dtype { name: String, expected: &'static str, got: String },
     /// A tensor with NaN or infinity in it.
     #[error("tensor \"{name}\" holds {value} at position {position}, expected finite numbers")]
     NotFinite { name: String, position: usize, value: f32 },
@@ -41,6 +41,9 @@ pub enum Error {
     /// An adapter of this name is attached already.
     #[error("an adapter called \"{name}\" is attached already")]
     AdapterExists { name: String },
+    /// An adapter that cannot be removed, because a run is training it.
+    #[error("adapter \"{name}\" is being trained: end its training first")]
+    InUse { name: String },
     /// What was asked for cannot be done while the adapter is merged into the base.
     #[error("{what} is not possible while the adapter is merged: unmerge first")]
     Merged { what: &'static str },
@@ -59,11 +62,12 @@ pub enum Error {
     /// The tokenizer refused.
     #[error("the tokenizer failed: {reason}")]
     Tokenizer { reason: String },
-    /// The loss is no longer a number; the parameters are those of the last good step.
-    #[error(
-        "the loss became {loss} at step {step}: training stopped, the adapter of step {kept} is kept; try a lower learning rate"
-    )]
-    Diverged { step: usize, loss: f64, kept: usize },
+    /// A variable that is to be trained has no part in the loss.
+    #[error("variable {number} of {count}, of shape {shape:?}, has no gradient: the loss does not depend on it")]
+    NoGradient { number: usize, count: usize, shape: Vec<usize> },
+    /// A number of a run is no longer finite, and `what` says which; the parameters are those of the last good step.
+    #[error("{what} at step {step}: training stopped, the values of step {kept} are kept; try a lower learning rate")]
+    Diverged { what: String, step: usize, kept: usize },
     /// A call that needs another one before it.
     #[error("{what} needs {needs} first")]
     Order { what: &'static str, needs: &'static str },
@@ -96,12 +100,14 @@ impl Error {
             Self::NoLayer { .. } => "no-layer",
             Self::NoAdapter { .. } => "no-adapter",
             Self::AdapterExists { .. } => "adapter-exists",
+            Self::InUse { .. } => "in-use",
             Self::Merged { .. } => "merged",
             Self::Token { .. } => "token",
             Self::TooLong { .. } => "too-long",
             Self::TooShort { .. } => "too-short",
             Self::NoTokenizer => "no-tokenizer",
             Self::Tokenizer { .. } => "tokenizer",
+            Self::NoGradient { .. } => "no-gradient",
             Self::Diverged { .. } => "diverged",
             Self::Order { .. } => "order",
             Self::OtherBase { .. } => "other-base",

@@ -25,8 +25,6 @@ pub struct GenerateConfig {
     pub seed: u64,
     /// Ends at the end-of-text token.
     pub stop_at_end: bool,
-    /// Whether the adapter acts.
-    pub adapter: bool,
 }
 
 impl Default for GenerateConfig {
@@ -39,7 +37,6 @@ impl Default for GenerateConfig {
             repetition_penalty: 1.,
             seed: 0,
             stop_at_end: true,
-            adapter: true,
         }
     }
 }
@@ -54,8 +51,11 @@ impl GenerateConfig {
         if !(self.top_p > 0. && self.top_p <= 1.) {
             return Err(Error::config("topP", "more than 0, and at most 1", self.top_p));
         }
-        if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.) {
-            return Err(Error::config("repetitionPenalty", "a finite number above 0", self.repetition_penalty));
+        // As an f32, which is what the logits are: 1e39 would be infinite there, and 1e-46 zero.
+        let penalty = self.repetition_penalty as f32;
+        if !(penalty.is_finite() && penalty > 0.) {
+            let expected = "a finite number above 0, also as an f32";
+            return Err(Error::config("repetitionPenalty", expected, self.repetition_penalty));
         }
         Ok(())
     }
@@ -155,10 +155,12 @@ impl Generator {
             let mut seen = self.ids.clone();
             seen.sort_unstable();
             seen.dedup();
+            let penalty = repetition_penalty as f32;
             for id in seen {
                 let logit = &mut logits[id as usize];
-                *logit =
-                    if *logit > 0. { *logit / repetition_penalty as f32 } else { *logit * repetition_penalty as f32 };
+                let penalized = if *logit > 0. { *logit / penalty } else { *logit * penalty };
+                // Of two infinite logits no probability could be computed.
+                *logit = penalized.clamp(f32::MIN, f32::MAX);
             }
         }
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();

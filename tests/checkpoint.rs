@@ -107,7 +107,7 @@ fn f16_and_bf16_are_read_as_the_numbers_they_hold() {
     assert_eq!(numbers(file.get("x").unwrap()), [1., -2.5]);
 }
 
-/// Past the test runner, which would hide it: `cargo xtask test` counts these lines.
+/// Written to stderr itself, since the test runner captures eprintln!: `cargo xtask test` counts these lines.
 #[cfg(not(target_arch = "wasm32"))]
 fn say_skipped(path: &std::path::Path) {
     use std::io::Write;

@@ -143,12 +143,18 @@ export async function walk(lab, text) {
   check("the loss of a text", Math.abs((await lab.loss("Once upon a time")) - likelihood(adapted)) < 1e-4);
   check("the base's loss of a text", Math.abs((await lab.loss(ids, { adapter: false })) - likelihood(base)) < 1e-4);
 
+  check("the loss by name", (await lab.loss(ids, { adapter: "one" })) === (await lab.loss(ids)));
+  check("logits of the base alone", same(await lab.logits(ids, { adapter: false }), base));
+  check("candidates of the base alone", (await lab.candidates(ids, { count: 1, adapter: false })).positions.every((at) => at.adapter === null));
+  check("a wrong type is refused by name", await refused("config", () => lab.encode(123)) && await refused("config", () => lab.loss([0.5, 1])));
+  check("64-bit ids", same(await lab.logits(BigInt64Array.from(ids, BigInt)), adapted));
+
   const off = await lab.generate("Once upon a time", { ...greedy, adapter: false });
   check("off equals base, token for token", same(off.ids, baseText.ids));
 
   const files = await lab.exportAdapter();
   check("export", files.safetensors.length > 8 && JSON.parse(files.config).peft_type === "LORA");
-  await lab.importAdapter({ ...files, name: "two" });
+  await lab.importAdapter({ ...files, safetensors: new Blob([files.safetensors]), name: "two" });
   check("import gives the same logits", same(await lab.logits(ids), adapted));
   check("several adapters", (await lab.adapters()).map(({ name }) => name).sort().join() === "one,two");
   check("a name is taken", await refused("adapter-exists", () => lab.importAdapter({ ...files, name: "two" })));
@@ -162,6 +168,20 @@ export async function walk(lab, text) {
   await lab.rename("one", "renamed");
   check("rename", (await lab.adapters()).some(({ name, active }) => name === "renamed" && active));
   check("export by name", same((await lab.exportAdapter("two")).safetensors, files.safetensors));
+  check("each is asked by its name", same(await lab.logits(ids, { adapter: "fresh" }), base) && same(await lab.logits(ids, { adapter: "two" }), adapted));
+  check("and looked at", (await lab.deltas({ adapter: "fresh" })).every((layer) => layer.norm === 0) && (await lab.delta(layer, { adapter: "two" })).norm === norm);
+  for await (const { step } of lab.train({ text, ...small, adapter: "two", steps: 3 })) if (step === 1) break;
+  check("a training is the named adapter's", same((await lab.exportAdapter("renamed")).safetensors, files.safetensors) && !same((await lab.exportAdapter("two")).safetensors, files.safetensors));
+  check("what is in training is not removed", await refused("in-use", () => lab.remove("two")));
+  check("a training under way keeps its settings", await refused("config", () => lab.train({ steps: 9 }).next()));
+  check("memory of another's training", (await lab.footprint({ adapter: "fresh" })).trainable < (await lab.footprint()).trainable);
+  await lab.endTraining();
+  check("end of a training", (await lab.isTraining()) === false);
+  await lab.reset({ adapter: "two" });
+  check("reset by name goes back to the import", same(await lab.logits(ids, { adapter: "two" }), adapted));
+  await lab.merge({ adapter: "two" });
+  check("the merged one alone can be asked", await refused("merged", () => lab.logits(ids, { adapter: "fresh" })) && (await lab.logits(ids, { adapter: "two" })).length === base.length);
+  await lab.unmerge();
   await lab.remove("two");
   await lab.remove("fresh");
   check("remove", (await lab.adapters()).map(({ name }) => name).join() === "renamed");

@@ -1,4 +1,4 @@
-//! Full fine-tuning: the base's own weights train, and what they take is told.
+//! Full fine-tuning: the base's own weights train, and the memory that this takes is reported.
 
 mod common;
 
@@ -16,7 +16,7 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 fn begun(mut lab: Lab, steps: usize) -> Lab {
     let settings = TrainConfig { steps, ..settings() };
-    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(600, 61, 4)), settings).unwrap();
     lab
 }
 
@@ -67,8 +67,8 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit_on_a_fresh_model_and_on
 
 #[test]
 fn a_footprint_is_what_the_optimizer_holds() {
-    let (full, mut adapted) = (full().footprint().unwrap(), adapted());
-    let adapter = adapted.footprint().unwrap();
+    let (full, mut adapted) = (full().footprint(None).unwrap(), adapted());
+    let adapter = adapted.footprint(None).unwrap();
     assert_eq!(full.trainable, adapted.info().unwrap().parameters);
     assert_eq!(adapter.trainable, adapted.adapters()[0].trainable);
     for of in [full, adapter] {
@@ -84,7 +84,7 @@ fn a_footprint_is_what_the_optimizer_holds() {
 fn it_reads_like_the_same_model_frozen() {
     let (config, weights) = small_files(2);
     let frozen = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
-    let (got, want) = (full().logits(&[1, 2, 3]).unwrap(), frozen.logits(&[1, 2, 3]).unwrap());
+    let (got, want) = (full().logits(&[1, 2, 3], true).unwrap(), frozen.logits(&[1, 2, 3], true).unwrap());
     assert_eq!(got, want);
     assert_eq!(full().base_digest().unwrap(), frozen.base_digest().unwrap());
 }
@@ -95,7 +95,7 @@ fn there_are_no_adapters_and_neither_kind_of_run_resumes_as_the_other() {
     let code = |result: Result<(), Error>| result.err().map(|e| e.code());
     assert_eq!(code(full.attach("default", &LoraConfig::default()).map(drop)), Some("unsupported"));
     assert_eq!(code(full.import_adapter("default", &[], "{}").map(drop)), Some("unsupported"));
-    assert_eq!(code(full.reset()), Some("unsupported"));
+    assert_eq!(code(full.reset(None)), Some("unsupported"));
     let digest = full.base_digest().unwrap();
     assert_eq!(code(full.resume(&adapted.save_state().unwrap()).map(drop)), Some("unsupported"));
     assert_eq!(code(adapted.resume(&full.save_state().unwrap()).map(drop)), Some("unsupported"));

@@ -135,18 +135,101 @@ fn configurations_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn sizes_whose_product_is_past_32_bits_are_refused() {
+    use lora_lab::checkpoint::{Gpt2Config, MOST_NUMBERS};
+    // As bytes of f32, with room for padding, an allocation of a 32-bit machine.
+    const { assert!(4 * MOST_NUMBERS < (1 << 31) * 3 / 4) };
+    let check = |vocabulary, context, width, heads| Gpt2Config::new(vocabulary, context, width, heads, 1).check();
+    let refused = [
+        (262_144, 64, 16_384, 16, "n_embd"), // 2³², which is 0 in 32 bits
+        (262_144, 65_536, 16, 1, "n_positions · vocab_size"),
+        (262_144, 64, 2_048, 16, "n_embd · vocab_size"),
+        (100, 64, 16_384, 16, "n_embd · 3 n_embd"),
+        (100, 65_536, 4_096, 16, "n_positions · 3 n_embd"),
+    ];
+    for (vocabulary, context, width, heads, named) in refused {
+        let error = check(vocabulary, context, width, heads).unwrap_err();
+        assert_eq!(error.code(), "config");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    // GPT-2 XL, and the largest products that are taken.
+    for (vocabulary, context, width, heads) in
+        [(50_257, 1024, 1600, 25), (262_144, 1024, 1024, 16), (4096, 65_536, 1024, 16)]
+    {
+        check(vocabulary, context, width, heads).unwrap();
+        for (a, b) in
+            [(width, 3 * width), (width, 4 * width), (width, vocabulary), (context, vocabulary), (context, 4 * width)]
+        {
+            assert!(a as u64 * b as u64 <= MOST_NUMBERS);
+        }
+    }
+    // Not only from JSON.
+    let (_, weights) = small_files(1);
+    for broken in
+        [Gpt2Config::new(61, 32, 0, 3, 2), Gpt2Config::new(61, 32, 24, 0, 2), Gpt2Config::new(0, 32, 24, 3, 2)]
+    {
+        let frozen = lora_lab::model::Gpt2::load(broken.clone(), &weights, Qkv::Split).err().map(|e| e.code());
+        let trainable = lora_lab::model::Gpt2::load_trainable(broken, &weights).err().map(|e| e.code());
+        assert_eq!((frozen, trainable), (Some("config"), Some("config")));
+    }
+}
+
+#[test]
+fn a_rank_that_asks_for_more_memory_than_there_can_be_is_refused_before_it_is_taken() {
+    use lora_lab::checkpoint::Gpt2Config;
+    use lora_lab::lora::{Modules, plan};
+    let config = Gpt2Config::new(262_144, 8, 16, 1, 1);
+    let mut model = lora_lab::model::Gpt2::shapes(config, lora_lab::model::Head::Vocabulary, Qkv::Fused).unwrap();
+    let of = |rank| LoraConfig { rank, targets: Modules::Pattern(".*".into()), ..LoraConfig::default() };
+    // 65,536 · 262,144 is 2³⁴, which is 0 in 32 bits.
+    let head = LoraConfig { rank: 65_536, targets: Modules::List(vec!["lm_head".into()]), ..LoraConfig::default() };
+    for config in [head, of(32)].iter().zip([Some("config"), None]) {
+        let (config, code) = config;
+        assert_eq!(plan(&mut model, config).err().map(|e| e.code()), code, "rank {}", config.rank);
+    }
+}
+
+#[test]
+fn settings_that_are_infinite_or_zero_as_an_f32_are_refused() {
+    use lora_lab::generate::GenerateConfig;
+    use lora_lab::lab::Input;
+    let (config, weights) = small_files(1);
+    let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
+    for repetition_penalty in [1e39, 1e-46, 0., -1., f64::NAN, f64::INFINITY] {
+        let settings = GenerateConfig { repetition_penalty, ..GenerateConfig::default() };
+        let error = lab.begin_generation(&Input::Ids(vec![1]), settings, true).unwrap_err();
+        assert_eq!(error.code(), "config");
+        assert!(error.to_string().contains("repetitionPenalty"), "{error}");
+    }
+    // The largest and smallest that are left choose tokens, by finite logits.
+    for repetition_penalty in [f64::from(f32::MAX), 1e-45, f64::from(f32::MIN_POSITIVE)] {
+        for temperature in [0., 0.8] {
+            let settings =
+                GenerateConfig { repetition_penalty, temperature, max_tokens: 8, ..GenerateConfig::default() };
+            lab.begin_generation(&Input::Ids(vec![1, 2, 3]), settings, true).unwrap();
+            while !lab.next_token().unwrap().done {}
+        }
+    }
+    let alpha = |alpha| lab.attach("default", &LoraConfig { alpha, ..LoraConfig::default() }).err().map(|e| e.code());
+    assert_eq!([1e39, -1e39, f64::NAN].map(alpha), [Some("config"); 3]);
+    let epsilon = config.replace("\"layer_norm_epsilon\":0.00001", "\"layer_norm_epsilon\":1e-46");
+    assert_ne!(epsilon, config);
+    assert_eq!(Lab::new(&epsilon, &weights, None, Qkv::Fused).err().map(|e| e.code()), Some("config"));
+}
+
+#[test]
 fn a_bad_adapter_is_refused_by_name_and_the_old_one_stays() {
     let (config, weights) = small_files(1);
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     lab.attach("good", &LoraConfig::default()).unwrap();
     let (good, json) = lab.export_adapter(None).unwrap();
-    let (before, adapters) = (lab.logits(&[1, 2, 3]).unwrap(), lab.adapters());
+    let (before, adapters) = (lab.logits(&[1, 2, 3], true).unwrap(), lab.adapters());
     let mut refuse = |safetensors: &[u8], config: &str, code: &str, named: &str| {
         let error = lab.import_adapter("bad", safetensors, config).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(error.to_string().contains(named), "{error}");
         assert_eq!(lab.adapters(), adapters);
-        assert_eq!(lab.logits(&[1, 2, 3]).unwrap(), before);
+        assert_eq!(lab.logits(&[1, 2, 3], true).unwrap(), before);
     };
     // The header is text: a name in it changes by replacing bytes.
     let renamed = |from: &str, to: &str| {

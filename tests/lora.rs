@@ -39,7 +39,7 @@ fn train(lab: &mut Lab, steps: usize) {
         warmup_steps: 0,
         ..TrainConfig::default()
     };
-    lab.begin_training(&Input::Ids(small_text(400, 61, 1)), settings).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(400, 61, 1)), settings).unwrap();
     for _ in 0..steps {
         lab.step().unwrap();
     }
@@ -121,32 +121,32 @@ fn a_layers_start_does_not_depend_on_which_others_train() {
 fn merging_gives_the_same_logits_and_unmerging_restores_the_base_bit_for_bit() {
     let mut lab = trained();
     let digest = lab.base_digest().unwrap();
-    let before = lab.logits(&SEQUENCE).unwrap();
-    lab.merge().unwrap();
+    let before = lab.logits(&SEQUENCE, true).unwrap();
+    lab.merge(None).unwrap();
     assert_ne!(lab.base_digest().unwrap(), digest);
-    let merged = lab.logits(&SEQUENCE).unwrap();
+    let merged = lab.logits(&SEQUENCE, true).unwrap();
     assert!(before.iter().zip(&merged).all(|(a, b)| (a - b).abs() < 1e-4));
-    for refused in [lab.merge().err(), lab.step().err(), lab.remove("default").err(), lab.select("default").err()] {
+    for refused in [lab.merge(None).err(), lab.step().err(), lab.remove("default").err(), lab.select("default").err()] {
         assert_eq!(refused.map(|e| e.code()), Some("merged"));
     }
     lab.unmerge().unwrap();
     assert_eq!(lab.base_digest().unwrap(), digest);
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), before);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), before);
     assert_eq!(lab.unmerge().err().map(|e| e.code()), Some("order"));
 }
 
 #[test]
 fn a_state_saved_while_merged_resumes_and_nothing_merges_while_switched_off() {
     let mut lab = trained();
-    lab.merge().unwrap();
+    lab.merge(None).unwrap();
     assert_eq!(lab.set_enabled(false).err().map(|e| e.code()), Some("merged"));
-    let alone = GenerateConfig { adapter: false, ..GenerateConfig::default() };
-    assert_eq!(lab.begin_generation(&Input::Ids(vec![1]), alone).err().map(|e| e.code()), Some("merged"));
+    let alone = GenerateConfig::default();
+    assert_eq!(lab.begin_generation(&Input::Ids(vec![1]), alone, false).err().map(|e| e.code()), Some("merged"));
     let saved = lab.save_state().unwrap();
     lab.unmerge().unwrap();
     assert_eq!(lab.resume(&saved).unwrap().step, 3);
     lab.set_enabled(false).unwrap();
-    assert_eq!(lab.merge().err().map(|e| e.code()), Some("order"));
+    assert_eq!(lab.merge(None).err().map(|e| e.code()), Some("order"));
 }
 
 #[test]
@@ -168,45 +168,45 @@ fn reset_of_an_imported_adapter_brings_its_file_back() {
     let (safetensors, json) = trained().export_adapter(None).unwrap();
     let mut lab = lab();
     lab.import_adapter("mine", &safetensors, &json).unwrap();
-    let want = lab.logits(&SEQUENCE).unwrap();
+    let want = lab.logits(&SEQUENCE, true).unwrap();
     train(&mut lab, 2);
-    assert_ne!(lab.logits(&SEQUENCE).unwrap(), want);
-    lab.reset().unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), want);
+    assert_ne!(lab.logits(&SEQUENCE, true).unwrap(), want);
+    lab.reset(None).unwrap();
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), want);
 }
 
 #[test]
 fn switched_off_or_at_strength_zero_the_model_is_the_base() {
-    let base = lab().logits(&SEQUENCE).unwrap();
+    let base = lab().logits(&SEQUENCE, true).unwrap();
     let mut lab = trained();
-    let adapted = lab.logits(&SEQUENCE).unwrap();
+    let adapted = lab.logits(&SEQUENCE, true).unwrap();
     assert_ne!(adapted, base);
     lab.set_enabled(false).unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), base);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), base);
     lab.set_enabled(true).unwrap();
     lab.set_strength(0.).unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), base);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), base);
     lab.set_strength(2.).unwrap();
-    assert_ne!(lab.logits(&SEQUENCE).unwrap(), adapted);
+    assert_ne!(lab.logits(&SEQUENCE, true).unwrap(), adapted);
     lab.set_strength(1.).unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), adapted);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), adapted);
     assert_eq!(lab.set_strength(f64::NAN).err().map(|e| e.code()), Some("config"));
 }
 
 #[test]
 fn several_adapters_share_one_base_and_are_swapped() {
     let mut lab = trained();
-    let first = lab.logits(&SEQUENCE).unwrap();
+    let first = lab.logits(&SEQUENCE, true).unwrap();
     let targets = Modules::List(vec!["c_attn".into(), "lm_head".into()]);
     lab.attach("second", &LoraConfig { targets, rank: 2, seed: 9, ..LoraConfig::default() }).unwrap();
     train(&mut lab, 2);
-    let second = lab.logits(&SEQUENCE).unwrap();
+    let second = lab.logits(&SEQUENCE, true).unwrap();
     assert_ne!(first, second);
     lab.select("default").unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), first);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), first);
     lab.rename("second", "other").unwrap();
     lab.select("other").unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), second);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), second);
     assert_eq!(lab.rename("other", "default").err().map(|e| e.code()), Some("adapter-exists"));
     assert_eq!(lab.select("second").err().map(|e| e.code()), Some("no-adapter"));
     assert_eq!(lab.attach("other", &LoraConfig::default()).err().map(|e| e.code()), Some("adapter-exists"));
@@ -214,7 +214,7 @@ fn several_adapters_share_one_base_and_are_swapped() {
     let names: Vec<_> = lab.adapters().into_iter().map(|a| (a.name, a.active)).collect();
     assert_eq!(names, [("other".to_owned(), true)]);
     lab.remove("other").unwrap();
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), self::lab().logits(&SEQUENCE).unwrap());
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), self::lab().logits(&SEQUENCE, true).unwrap());
 }
 
 #[test]
@@ -229,11 +229,11 @@ fn an_exported_adapter_imports_to_the_same_logits() {
         };
         lab.attach("default", &config).unwrap();
         train(&mut lab, 2);
-        let want = lab.logits(&SEQUENCE).unwrap();
+        let want = lab.logits(&SEQUENCE, true).unwrap();
         let (safetensors, json) = lab.export_adapter(None).unwrap();
         let mut fresh = self::lab();
         fresh.import_adapter("again", &safetensors, &json).unwrap();
-        let got = fresh.logits(&SEQUENCE).unwrap();
+        let got = fresh.logits(&SEQUENCE, true).unwrap();
         let worst = want.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
         assert!(worst <= 1e-6, "{scaling:?}: {worst}");
     }
@@ -251,12 +251,13 @@ fn separate_q_k_v_export_to_the_fused_layer_exactly() {
         let targets = Modules::List(targets.iter().map(|&t| t.into()).collect());
         split.attach("default", &LoraConfig { rank: 4, scaling, targets, ..LoraConfig::default() }).unwrap();
         train(&mut split, 2);
-        let want = split.logits(&SEQUENCE).unwrap();
+        let want = split.logits(&SEQUENCE, true).unwrap();
         let (safetensors, json) = split.export_adapter(None).unwrap();
         let mut fused = lab();
         fused.import_adapter("fused", &safetensors, &json).unwrap();
         assert!(fused.adapters()[0].layers > 0);
-        let worst = want.iter().zip(fused.logits(&SEQUENCE).unwrap()).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
+        let worst =
+            want.iter().zip(fused.logits(&SEQUENCE, true).unwrap()).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
         assert!(worst < 1e-5, "{scaling:?}: {worst}");
     }
 }
@@ -268,7 +269,7 @@ fn reset_goes_back_to_the_first_loss() {
     let (start, _) = lab.export_adapter(None).unwrap();
     train(&mut lab, 3);
     assert_ne!(lab.export_adapter(None).unwrap().0, start);
-    lab.reset().unwrap();
+    lab.reset(None).unwrap();
     assert_eq!(lab.export_adapter(None).unwrap().0, start);
     assert!(!lab.is_training());
 }
@@ -276,8 +277,8 @@ fn reset_goes_back_to_the_first_loss() {
 #[test]
 fn generation_without_the_adapter_is_the_bases_token_for_token() {
     let write = |lab: &mut Lab, adapter: bool| {
-        let settings = GenerateConfig { adapter, max_tokens: 40, seed: 7, ..GenerateConfig::default() };
-        lab.begin_generation(&Input::Ids(SEQUENCE.to_vec()), settings).unwrap();
+        let settings = GenerateConfig { max_tokens: 40, seed: 7, ..GenerateConfig::default() };
+        lab.begin_generation(&Input::Ids(SEQUENCE.to_vec()), settings, adapter).unwrap();
         std::iter::from_fn(|| lab.next_token().ok().and_then(|t| t.id)).collect::<Vec<_>>()
     };
     let base = write(&mut lab(), true);
@@ -291,12 +292,12 @@ fn generation_without_the_adapter_is_the_bases_token_for_token() {
 #[test]
 fn a_plan_counts_without_changing_anything() {
     let mut lab = lab();
-    let before = lab.logits(&SEQUENCE).unwrap();
+    let before = lab.logits(&SEQUENCE, true).unwrap();
     let planned = lab.plan(&LoraConfig { rank: 4, ..LoraConfig::default() }).unwrap();
     assert_eq!(planned.trainable, 2 * 4 * ((24 + 72) + (24 + 24) + (24 + 96) + (96 + 24)));
     assert_eq!(planned.layers.len(), 8);
     assert!(lab.adapters().is_empty());
-    assert_eq!(lab.logits(&SEQUENCE).unwrap(), before);
+    assert_eq!(lab.logits(&SEQUENCE, true).unwrap(), before);
     let nothing = LoraConfig { targets: Modules::List(vec!["q_proj".into()]), ..LoraConfig::default() };
     let error = lab.plan(&nothing).unwrap_err();
     assert_eq!(error.code(), "no-target");

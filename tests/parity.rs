@@ -253,7 +253,7 @@ fn the_base_gives_the_reference_logits_hidden_states_and_loss() {
         assert_near(&last, want, VALUE, &format!("{folder}: logits at the end of the context"));
         let rows = ids(&io["batches"].i(0).unwrap());
         let windows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-        let loss = lora_lab::train::trainer::mean_loss(&model, &windows).unwrap().unwrap();
+        let loss = lora_lab::train::mean_loss(&model, &windows).unwrap().unwrap();
         assert!((loss - f64::from(numbers(&io["batch0_loss"])[0])).abs() <= f64::from(LOSS));
     }
 }

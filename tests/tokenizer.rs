@@ -87,7 +87,7 @@ fn gpt2s_tokenizer_gives_the_reference_encodings() {
     assert!(compared > 3, "{compared} cases");
 }
 
-/// Past the test runner, which would hide it: `cargo xtask test` counts these lines.
+/// Written to stderr itself, since the test runner captures eprintln!: `cargo xtask test` counts these lines.
 fn say_skipped(path: &std::path::Path) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {} is missing", path.display());

@@ -10,7 +10,7 @@ use lora_lab::lora::{Adapter, LoraConfig, Modules, replace_linear_with_lora};
 use lora_lab::model::{CausalLm, Gpt2, Qkv};
 use lora_lab::nn::Pass;
 use lora_lab::rng::Rng;
-use lora_lab::train::{AdamW, AdamWConfig, Step, TrainConfig, Trainer, trainer::mean_loss};
+use lora_lab::train::{AdamW, AdamWConfig, Step, TrainConfig, Trainer, mean_loss};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
@@ -97,6 +97,66 @@ fn dropout_has_the_numeric_gradient_and_is_a_function_of_its_key() {
 }
 
 #[test]
+fn a_variable_that_the_loss_does_not_depend_on_is_an_error_and_not_zeros() {
+    let (mut model, adapter) = adapted(&LoraConfig::default());
+    let mut vars: Vec<Var> = adapter.vars().cloned().collect();
+    let count = vars.len();
+    vars.insert(2, Var::new(&[[1f32, 2., 3.]], &Device::Cpu).unwrap());
+    let run = |vars: Vec<Var>, model: &Gpt2| Trainer::new(vars, small_text(600, 61, 4), settings(), model).unwrap();
+    let start: Vec<Vec<f32>> = adapter.vars().map(|var| numbers(var.as_tensor())).collect();
+    let refused = |trainer: &mut Trainer, model: &Gpt2, number: usize| {
+        let error = trainer.step(model).unwrap_err();
+        assert_eq!(error.code(), "no-gradient");
+        assert!(
+            error.to_string().contains(&format!("variable {number} of {}", trainer.optimizer().vars().len())),
+            "{error}"
+        );
+        assert_eq!(trainer.steps_done(), 0);
+        assert_eq!(adapter.vars().map(|var| numbers(var.as_tensor())).collect::<Vec<_>>(), start);
+    };
+    // A variable of nothing, by its place.
+    refused(&mut run(vars, &model), &model, 3);
+    // An adapter that is switched off, is merged, or stands behind another one that acts.
+    let mut whole = run(adapter.vars().cloned().collect(), &model);
+    assert_eq!(whole.optimizer().vars().len(), count);
+    adapter.switch().set_active(false);
+    refused(&mut whole, &model, 1);
+    adapter.switch().set_active(true);
+    lora_lab::lora::merge(&mut model).unwrap();
+    refused(&mut whole, &model, 1);
+    lora_lab::lora::unmerge(&mut model).unwrap();
+    let first = lora_lab::lora::attach(&mut model, "a", &LoraConfig::default(), &mut Rng::new(1)).unwrap();
+    refused(&mut whole, &model, 1);
+    first.switch().set_active(false);
+    whole.step(&model).unwrap();
+}
+
+#[test]
+fn all_that_trains_has_a_gradient_whatever_is_adapted_and_dropped() {
+    let layers = |layers: Vec<usize>| LoraConfig { layers_to_transform: Some(layers), ..LoraConfig::default() };
+    let everything = LoraConfig { targets: Modules::Pattern(".*".into()), ..LoraConfig::default() };
+    let head = LoraConfig { targets: Modules::List(vec!["lm_head".into()]), ..LoraConfig::default() };
+    let dropped = LoraConfig { dropout: 0.9, ..everything.clone() };
+    for config in [everything, head, dropped, layers(vec![0]), layers(vec![1])] {
+        for qkv in [Qkv::Fused, Qkv::Split] {
+            let mut model = Gpt2::load(small_config(), &small_files(2).1, qkv).unwrap();
+            let adapter = replace_linear_with_lora(&mut model, &config, &mut Rng::new(3)).unwrap();
+            // One block or more, and windows down to a single position.
+            for block_size in [1, 12] {
+                let settings = TrainConfig { block_size, ..settings() };
+                trainer(&model, &adapter, settings).step(&model).unwrap();
+            }
+        }
+    }
+    for model_dropout in [0., 0.9] {
+        let (model, vars) = Gpt2::load_trainable(small_config(), &small_files(2).1).unwrap();
+        let vars: Vec<Var> = vars.into_iter().map(|(_, var)| var).collect();
+        let settings = TrainConfig { model_dropout, ..settings() };
+        Trainer::new(vars, small_text(600, 61, 4), settings, &model).unwrap().step(&model).unwrap();
+    }
+}
+
+#[test]
 fn the_base_is_byte_equal_after_training_and_the_optimizer_holds_lora_alone() {
     let (mut model, adapter) = adapted(&LoraConfig::default());
     let bytes = |model: &Gpt2| -> Vec<_> {
@@ -129,7 +189,8 @@ fn nothing_below_the_lowest_adapted_layer_is_part_of_the_backward_pass() {
         let (model, _adapter) = adapted(&LoraConfig { layers_to_transform: layers, ..LoraConfig::default() });
         let states = model.hidden_states(&ids, &mut Pass::default()).unwrap();
         for (i, state) in states.iter().enumerate() {
-            // The embeddings are number 0, so block i gives state i + 1. What no variable has gone into keeps no operation to go back through.
+            // The embeddings are number 0, so block i gives state i + 1. What no variable has gone into keeps no
+            // operation to go back through.
             assert_eq!(state.track_op(), i > lowest, "state {i}, lowest adapted block {lowest}");
         }
     }
@@ -142,17 +203,17 @@ fn tokens_that_come_again_begin_at_the_lowest_block_that_trains() {
     for lowest in 0..blocks {
         let layers = Some((lowest..blocks).collect());
         let (model, adapter) = adapted(&LoraConfig { layers_to_transform: layers, ..LoraConfig::default() });
-        let mut frozen = None;
+        let mut kept = None;
         let mut again = |first: u32| {
-            let mut pass = Pass { frozen: Some(&mut frozen), ..Pass::default() };
+            let mut pass = Pass { block_input: Some(&mut kept), ..Pass::default() };
             numbers(&model.hidden(&ids(first), &mut pass).unwrap())
         };
         let plain = |first: u32| numbers(&model.hidden(&ids(first), &mut Pass::default()).unwrap());
         assert_eq!(again(1), plain(1));
-        // What has trained since is seen.
+        // Training since then shows in the result.
         stir(&adapter);
         assert_eq!(again(1), plain(1));
-        // Other tokens, which the promise excludes, show that those below were not asked.
+        // Other tokens, which a caller must not give, show that the lower blocks were not computed.
         assert_eq!(again(4), plain(if lowest > 0 { 1 } else { 4 }), "lowest adapted block {lowest}");
     }
 }
@@ -184,7 +245,7 @@ fn lab_run(seed: u64, steps: usize) -> (Lab, Vec<Step>) {
     let (config, weights) = small_files(2);
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     lab.attach("default", &LoraConfig { dropout: 0.1, seed, ..LoraConfig::default() }).unwrap();
-    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), TrainConfig { seed, ..settings() }).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(600, 61, 4)), TrainConfig { seed, ..settings() }).unwrap();
     let done = (0..steps).map(|_| lab.step().unwrap()).collect();
     (lab, done)
 }
@@ -212,6 +273,28 @@ fn a_saved_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     // A run resumed in place of another one of the same name replaces it.
     assert_eq!(whole.resume(&saved).unwrap().step, 3);
     assert_eq!(whole.step().unwrap(), steps[3]);
+}
+
+#[test]
+fn token_ids_are_saved_as_integers_and_read_as_nothing_else() {
+    let saved = lab_run(3, 3).0.save_state().unwrap();
+    let tensors = candle_core::safetensors::load_buffer(&saved, &Device::Cpu).unwrap();
+    let ids = tensors["ids"].to_vec1::<u32>().unwrap();
+    assert_eq!(ids, small_text(600, 61, 4));
+    let (_, header) = ::safetensors::SafeTensors::read_metadata(&saved).unwrap();
+    let header = header.metadata().as_ref().unwrap()["lora_lab_state"].clone();
+    let (mut lab, _) = lab_run(9, 1);
+    let before = lab.export_adapter(None).unwrap();
+    // As f32 a fraction or a sign could be lost on the way to an id.
+    let floats: Vec<f32> = ids.iter().map(|&id| id as f32).collect();
+    let floats = Tensor::new(floats, &Device::Cpu).unwrap();
+    let changed =
+        tensors.into_iter().map(|(name, tensor)| (name.clone(), if name == "ids" { floats.clone() } else { tensor }));
+    let bytes = lora_lab::checkpoint::safetensors::write(&changed.collect(), &[("lora_lab_state", header)]).unwrap();
+    let error = lab.resume(&bytes).unwrap_err();
+    assert_eq!(error.code(), "dtype", "{error}");
+    assert!(error.to_string().contains("\"ids\"") && error.to_string().contains("expected U32"), "{error}");
+    assert_eq!(lab.export_adapter(None).unwrap(), before);
 }
 
 #[test]
@@ -257,7 +340,7 @@ fn spread_step(leader: &mut Lab, helpers: &mut [Lab]) -> Step {
 fn any_number_of_workers_trains_the_same_adapter_bit_for_bit() {
     let accumulated = |lab: &mut Lab| {
         let text = Input::Ids(small_text(600, 61, 4));
-        lab.begin_training(&text, TrainConfig { accumulation: 2, ..settings() }).unwrap();
+        lab.begin_training(None, &text, TrainConfig { accumulation: 2, ..settings() }).unwrap();
     };
     let (mut alone, _) = lab_run(5, 0);
     accumulated(&mut alone);
@@ -294,7 +377,7 @@ fn a_sum_that_is_no_whole_step_is_refused_and_changes_nothing() {
     assert_eq!(code(lab.held_out_losses(0..1000).err()), Some("config"));
     assert_eq!((lab.values().unwrap(), lab.position().unwrap().step), (values, 2));
     let run = lab.position().unwrap().run;
-    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings()).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(600, 61, 4)), settings()).unwrap();
     assert_ne!(lab.position().unwrap().run, run, "another run is told apart");
 }
 
@@ -369,9 +452,40 @@ fn a_diverging_run_stops_with_an_error_and_keeps_the_last_good_state() {
     let error = (0..50).find_map(|_| trainer.step(&model).err()).expect("it diverges");
     let Error::Diverged { step, kept, .. } = error else { panic!("{error}") };
     assert!(kept < step);
+    // The first step's huge values make the second step's loss NaN.
+    assert!(error.to_string().contains("loss became") && error.to_string().contains("at step 2"), "{error}");
     assert_eq!(trainer.steps_done(), kept);
     let loss = mean_loss(&model, &[&trainer.data().train()[..13]]).unwrap().unwrap();
     assert!(loss.is_finite(), "the state that was kept gives {loss}");
+}
+
+#[test]
+fn what_overflowed_is_told_with_its_own_step() {
+    let (model, adapter) = adapted(&LoraConfig::default());
+    let run = |learning_rate: f64| {
+        let config = TrainConfig { learning_rate, gradient_clip: 0., warmup_steps: 0, ..settings() };
+        trainer(&model, &adapter, config)
+    };
+    let told = |error: Error, says: &[&str], at: usize| {
+        let text = error.to_string();
+        assert!(says.iter().all(|word| text.contains(word)), "{text}");
+        let Error::Diverged { step, kept, .. } = error else { panic!("{error}") };
+        assert_eq!((step, kept), (at, at - 1), "{text}");
+    };
+    // A rate that is infinite as an f32 makes the parameters so in the very step whose loss was good.
+    let mut overflowing = run(1e39);
+    let start = overflowing.optimizer().values().unwrap();
+    told(overflowing.step(&model).unwrap_err(), &["the update made a parameter", "after a loss of "], 1);
+    assert_eq!((overflowing.optimizer().values().unwrap(), overflowing.steps_done()), (start.clone(), 0));
+    // A gradient that is infinite, or whose square is, at a finite loss.
+    for large in [f32::INFINITY, 1e30] {
+        let mut trainer = run(1e-3);
+        let mut sum = trainer.gradient_sum();
+        let sequences = trainer.config().sequences();
+        (0..sequences).for_each(|_| sum.add(6.65 / sequences as f64, &vec![large; start.len()]).unwrap());
+        told(trainer.update(sum).unwrap_err(), &["the norm of the gradient became inf, at a loss of 6.65"], 1);
+        assert_eq!((trainer.optimizer().values().unwrap(), trainer.steps_done()), (start.clone(), 0));
+    }
 }
 
 #[test]
@@ -410,7 +524,7 @@ fn the_tiny_checkpoint_learns_a_sample_by_a_tenth_for_three_seeds() {
             seed,
             ..TrainConfig::default()
         };
-        lab.begin_training(&Input::Text(text(&format!("samples/{sample}.txt"))), settings).unwrap();
+        lab.begin_training(None, &Input::Text(text(&format!("samples/{sample}.txt"))), settings).unwrap();
         let before = lab.evaluate().unwrap().unwrap();
         (0..20).for_each(|_| assert!(lab.step().is_ok()));
         let after = lab.evaluate().unwrap().unwrap();
@@ -424,7 +538,7 @@ fn impossible_settings_are_refused_by_name() {
     let (config, weights) = small_files(2);
     let mut lab = Lab::new(&config, &weights, None, Qkv::Fused).unwrap();
     let text = Input::Ids(small_text(600, 61, 4));
-    assert_eq!(lab.begin_training(&text, settings()).err().map(|e| e.code()), Some("order"));
+    assert_eq!(lab.begin_training(None, &text, settings()).err().map(|e| e.code()), Some("order"));
     lab.attach("default", &LoraConfig::default()).unwrap();
     let bad = [
         (TrainConfig { steps: 0, ..settings() }, "config"),
@@ -437,13 +551,16 @@ fn impossible_settings_are_refused_by_name() {
         (TrainConfig { block_size: 33, ..settings() }, "config"),
     ];
     for (config, code) in bad {
-        let error = lab.begin_training(&text, config.clone()).unwrap_err();
+        let error = lab.begin_training(None, &text, config.clone()).unwrap_err();
         assert_eq!(error.code(), code, "{config:?}: {error}");
     }
-    assert_eq!(lab.begin_training(&Input::Ids(vec![1; 5]), settings()).err().map(|e| e.code()), Some("too-short"));
-    assert_eq!(lab.begin_training(&Input::Ids(vec![61; 50]), settings()).err().map(|e| e.code()), Some("token"));
     assert_eq!(
-        lab.begin_training(&Input::Text("words".into()), settings()).err().map(|e| e.code()),
+        lab.begin_training(None, &Input::Ids(vec![1; 5]), settings()).err().map(|e| e.code()),
+        Some("too-short")
+    );
+    assert_eq!(lab.begin_training(None, &Input::Ids(vec![61; 50]), settings()).err().map(|e| e.code()), Some("token"));
+    assert_eq!(
+        lab.begin_training(None, &Input::Text("words".into()), settings()).err().map(|e| e.code()),
         Some("no-tokenizer")
     );
     assert!(!lab.is_training());

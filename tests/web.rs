@@ -31,7 +31,7 @@ fn a_whole_session_trains_writes_saves_and_swaps() {
     lab.attach("default", &LoraConfig::default()).unwrap();
     let settings =
         TrainConfig { steps: 30, batch_size: 2, block_size: 16, learning_rate: 2e-2, ..TrainConfig::default() };
-    lab.begin_training(&Input::Ids(small_text(600, 61, 4)), settings).unwrap();
+    lab.begin_training(None, &Input::Ids(small_text(600, 61, 4)), settings).unwrap();
     let before = lab.evaluate().unwrap().unwrap();
     let mut last = None;
     for _ in 0..30 {
@@ -40,11 +40,11 @@ fn a_whole_session_trains_writes_saves_and_swaps() {
     assert!(last.unwrap().held_out_loss.unwrap() < before);
     assert_eq!(lab.base_digest().unwrap(), digest);
     let generate = GenerateConfig { max_tokens: 10, ..GenerateConfig::default() };
-    lab.begin_generation(&Input::Ids(vec![1]), generate).unwrap();
+    lab.begin_generation(&Input::Ids(vec![1]), generate, true).unwrap();
     while !lab.next_token().unwrap().done {}
     let (safetensors, json) = lab.export_adapter(None).unwrap();
-    let want = lab.logits(&[1, 2, 3]).unwrap();
+    let want = lab.logits(&[1, 2, 3], true).unwrap();
     lab.remove("default").unwrap();
     lab.import_adapter("again", &safetensors, &json).unwrap();
-    assert_eq!(lab.logits(&[1, 2, 3]).unwrap(), want);
+    assert_eq!(lab.logits(&[1, 2, 3], true).unwrap(), want);
 }

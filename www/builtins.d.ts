@@ -1,4 +1,4 @@
-/** As much of Node's own modules as node.js and node-worker.js use; the whole of @types/node would be a dependency for it. */
+/** As much of Node's own modules as engine/node.js and engine/node-worker.js use; the whole of @types/node would be a dependency for it. */
 declare module "node:fs/promises" {
   export function readFile(path: string | URL): Promise<Uint8Array>;
 }

@@ -1,9 +1,9 @@
 /**
- * Keeps the page, the engine, the model and the texts, so that a second visit works without network. Only what `cargo xtask dist`
- * makes uses it: there sw-files.js says which files there are, each with the SHA-256 of its content, and the pages load offline.js.
+ * Keeps the page, the engine, the model and the texts, so that a second visit works offline. Used only in what `cargo xtask dist`
+ * makes: there sw-files.js lists the files, each with the SHA-256 of its content, and the pages register this worker.
  *
  * A cache's name is a hash of all contents. A new version fills a cache of its own beside the old one, taking over whatever has
- * not changed, and is in force from the next visit on; then the old cache is deleted.
+ * not changed, and is used from the next visit on; then the old cache is deleted.
  */
 
 /** @typedef {{ version: string, files: Record<string, string> }} Listed */
@@ -13,11 +13,11 @@ const scope = /** @type {Scope} */ (/** @type {unknown} */ (self));
 /** @type {(script: string) => void} */ (/** @type {any} */ (self).importScripts)("sw-files.js");
 const { version, files } = scope.LORA_LAB;
 const folder = scope.registration.scope;
-/** Others, or we under another path, may have caches on this origin as well. */
+/** Other pages on this origin may have caches too, or another copy of this one under another path. */
 const ours = `lora-lab ${folder} `;
 const cacheName = ours + version;
 
-/** What a file is kept under. The hash belongs to it, so that a later version finds what has not changed. @param {string} file */
+/** A file's cache key. It contains the hash, so that a later version finds what has not changed. @param {string} file */
 const key = (file) => `${new URL(file, folder)}?sha256=${files[file]}`;
 
 /** The file that an address leads to, if it is one of ours. @param {string} address */
@@ -39,9 +39,9 @@ async function keep(file) {
   const bytes = await response.arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const hash = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  // The host may be changing to another version at this moment: half of each would work for nobody.
+  // The host may be changing to another version at this moment: a mixture of both would not work.
   if (hash !== files[file]) throw new Error(`${file}: expected the content ${files[file]}, got ${hash}`);
-  // Made anew: the answer may have come compressed or by way of a redirection, and what is kept is neither.
+  // A new Response: the fetched one may be marked as compressed or redirected, but `bytes` is neither.
   const headers = new Headers(response.headers);
   headers.delete("Content-Encoding");
   headers.set("Content-Length", String(bytes.byteLength));

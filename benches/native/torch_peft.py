@@ -1,8 +1,8 @@
 """The same training step in PyTorch and PEFT, natively: how far a browser is from what a machine can do.
 
-    python benches/native/torch_peft.py          # writes benches/results/native.json and the tables anew
+    target/peft/bin/python benches/native/torch_peft.py    # writes benches/results/native.json and the tables anew
 
-needs Node.js, torch, peft and transformers (measured with 2.15, 0.21 and 5.24). The model and the first step's tokens are those of
+needs Node.js, torch, peft and transformers (measured with 2.15, 0.21 and 5.24), as `cargo xtask peft` installs them. The model and the first step's tokens are those of
 `cargo xtask bench web steps`, and the first loss has to agree with its result to 0.001 before anything is timed. Each
 number of threads has a process of its own, so that its peak memory is its own. The probe of the SIMD peak runs between them; if it reads
 far below what the browser's run gave, the run is void and writes nothing.

@@ -18,7 +18,7 @@ use lora_lab::model::{CausalLm, Gpt2, Qkv};
 use lora_lab::nn::Pass;
 use lora_lab::rng::Rng;
 use lora_lab::tokenizer::{END_OF_TEXT, Tokenizer};
-use lora_lab::train::trainer::{gradients, mean_loss};
+use lora_lab::train::{gradients, mean_loss};
 use optimizer::Optimizer;
 use options::Options;
 use parallel::parallel;
@@ -31,7 +31,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const CONTEXT: usize = 256;
 const VOCABULARY: usize = 2048;
 const HELD_OUT: f64 = 0.05;
-/// Steps between two looks at the held-out stories. The weights that were best there are the ones that stay in the file.
+/// Steps between two looks at the held-out stories. The weights that were best there are the ones that stay in the
+/// file.
 const EVALUATE_EVERY: usize = 100;
 
 fn main() -> Result<()> {
@@ -51,7 +52,7 @@ fn main() -> Result<()> {
     let json = vocabulary::learn(train, VOCABULARY)?;
     let tokenizer = Tokenizer::from_json(&json)?;
     let end = tokenizer.end_of_text().ok_or("the vocabulary has no end-of-text token")?;
-    let train = Stories::encode(&tokenizer, train, end)?;
+    let train = Stories::encode(&tokenizer, train, end)?.enough_to_train()?;
     let held_out = Stories::encode(&tokenizer, held_out, end)?;
     println!("{} tokens to train on, {} held out", train.targets(), held_out.targets());
 

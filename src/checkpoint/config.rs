@@ -1,5 +1,6 @@
 //! `config.json` of a GPT-2 in the Hugging Face layout.
 
+use super::MOST_NUMBERS;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gpt2Config {
     pub model_type: String,
-    /// Numbers a position, `d`.
+    /// Numbers per position, `d`.
     pub n_embd: usize,
     pub n_head: usize,
     pub n_layer: usize,
@@ -45,7 +46,7 @@ fn default_activation() -> String {
 }
 
 /// Old files call the context `n_ctx`, alone or beside `n_positions`; some list several end-of-text tokens.
-fn modern(mut value: serde_json::Value) -> serde_json::Value {
+fn in_current_form(mut value: serde_json::Value) -> serde_json::Value {
     if let Some(map) = value.as_object_mut() {
         if let Some(context) = map.remove("n_ctx") {
             map.entry("n_positions").or_insert(context);
@@ -98,7 +99,8 @@ impl Gpt2Config {
                 return Err(Error::Unsupported { what: "the architecture", detail });
             }
         }
-        let config: Self = serde_json::from_value(modern(value)).map_err(|e| Error::format("config.json", e))?;
+        let config: Self =
+            serde_json::from_value(in_current_form(value)).map_err(|e| Error::format("config.json", e))?;
         config.check()?;
         Ok(config)
     }
@@ -111,7 +113,7 @@ impl Gpt2Config {
     /// # Errors
     /// See [`Self::from_json`].
     pub fn check(&self) -> Result<()> {
-        // Above any GPT-2 there is, and low enough that no product of two overflows a 32-bit usize.
+        // Larger than in any published GPT-2.
         let sizes = [
             ("n_embd", self.n_embd, 16_384),
             ("n_head", self.n_head, 1_024),
@@ -125,11 +127,28 @@ impl Gpt2Config {
                 return Err(Error::config(name, format!("1 to {most}"), size));
             }
         }
+        // The sizes of the weights, and of the layers' outputs over the whole context.
+        let (width, context, qkv) = (self.n_embd as u64, self.n_positions as u64, 3 * self.n_embd as u64);
+        let (inner, vocabulary) = (self.inner() as u64, self.vocab_size as u64);
+        let products = [
+            ("n_embd · 3 n_embd", width * qkv),
+            ("n_embd · n_inner", width * inner),
+            ("n_embd · vocab_size", width * vocabulary),
+            ("n_positions · 3 n_embd", context * qkv),
+            ("n_positions · n_inner", context * inner),
+            ("n_positions · vocab_size", context * vocabulary),
+            ("n_positions · n_head", context * self.n_head as u64),
+        ];
+        if let Some((name, product)) = products.into_iter().find(|&(_, product)| product > MOST_NUMBERS) {
+            return Err(Error::config(name, format!("at most {MOST_NUMBERS}"), product));
+        }
         if !self.n_embd.is_multiple_of(self.n_head) {
             return Err(Error::config("n_head", format!("a divisor of n_embd = {}", self.n_embd), self.n_head));
         }
-        if !(self.layer_norm_epsilon > 0. && self.layer_norm_epsilon < 1.) {
-            return Err(Error::config("layer_norm_epsilon", "between 0 and 1", self.layer_norm_epsilon));
+        // As an f32, which is what is computed with: 1e-46 would be 0 there.
+        if !(self.layer_norm_epsilon as f32 > 0. && self.layer_norm_epsilon < 1.) {
+            let expected = "between 0 and 1, and not 0 as an f32";
+            return Err(Error::config("layer_norm_epsilon", expected, self.layer_norm_epsilon));
         }
         for (name, id) in [("eos_token_id", self.eos_token_id), ("bos_token_id", self.bos_token_id)] {
             if let Some(id) = id.filter(|&id| id as usize >= self.vocab_size) {

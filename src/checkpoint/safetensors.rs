@@ -7,10 +7,14 @@ use half::{bf16, f16};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Named f32 tensors and the file's metadata.
+/// The types of weights.
+const FLOATS: &str = "F32, F16 or BF16";
+
+/// Named tensors and the file's metadata. All are f32, but for the lists of integers in our own files.
 #[derive(Debug, Default)]
 pub struct TensorFile {
     tensors: BTreeMap<String, Tensor>,
+    integers: BTreeMap<String, Vec<u32>>,
     metadata: HashMap<String, String>,
 }
 
@@ -38,7 +42,32 @@ impl TensorFile {
             }
             tensors.insert(name, Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
         }
-        Ok(Self { tensors, metadata: metadata(bytes, what)? })
+        Ok(Self { tensors, integers: BTreeMap::new(), metadata: metadata(bytes, what)? })
+    }
+
+    /// Reads what [`write_with_integers`] wrote: the tensor called `integers` holds U32, all others are weights.
+    ///
+    /// # Errors
+    /// See [`Self::read`]; `missing-tensor` without that tensor, `dtype` if it is of another type.
+    pub fn read_with_integers(bytes: &[u8], what: &'static str, integers: &str) -> Result<Self> {
+        let mut file = Self::read_without(bytes, what, |name| name == integers)?;
+        let container = open(bytes, what)?;
+        let view = container.tensor(integers).map_err(|_| Error::MissingTensor { name: integers.into() })?;
+        if view.dtype() != Dtype::U32 {
+            let got = format!("{:?}", view.dtype());
+            return Err(Error::Dtype { name: integers.into(), expected: "U32", got });
+        }
+        let values = view.data().as_chunks::<4>().0.iter().map(|x| u32::from_le_bytes(*x)).collect();
+        file.integers.insert(integers.into(), values);
+        Ok(file)
+    }
+
+    /// Takes a list of integers out.
+    ///
+    /// # Errors
+    /// `missing-tensor`.
+    pub fn take_integers(&mut self, name: &str) -> Result<Vec<u32>> {
+        self.integers.remove(name).ok_or_else(|| Error::MissingTensor { name: name.into() })
     }
 
     /// Takes a tensor out, of exactly this shape.
@@ -69,6 +98,16 @@ impl TensorFile {
         self.metadata.get(key).map(String::as_str)
     }
 
+    /// Puts a tensor in, in the place of one of the same name.
+    pub fn put(&mut self, name: String, tensor: Tensor) {
+        self.tensors.insert(name, tensor);
+    }
+
+    /// Drops some of the tensors.
+    pub fn discard(&mut self, unwanted: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| !unwanted(name));
+    }
+
     /// Renames every tensor.
     ///
     /// # Errors
@@ -82,7 +121,7 @@ impl TensorFile {
         Ok(())
     }
 
-    /// Fails if a tensor is left that nobody took.
+    /// Fails if a tensor is left.
     ///
     /// # Errors
     /// `unknown-tensor`, naming the first.
@@ -99,11 +138,21 @@ impl TensorFile {
 /// # Errors
 /// `tensor` for a tensor that is not f32.
 pub fn write(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
-    let mut data = Vec::new();
-    for (name, tensor) in tensors {
-        let bytes = tensor.flatten_all()?.to_vec1::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect();
-        data.push((name.as_str(), Dtype::F32, tensor.dims().to_vec(), bytes));
-    }
+    serialize(f32_bytes(tensors)?, metadata)
+}
+
+/// The same with a list of integers, as U32.
+///
+/// # Errors
+/// See [`write`].
+pub fn write_with_integers(
+    tensors: &BTreeMap<String, Tensor>,
+    (name, integers): (&str, &[u32]),
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>> {
+    let mut data = f32_bytes(tensors)?;
+    let bytes = integers.iter().flat_map(|x| x.to_le_bytes()).collect();
+    data.push((name, Dtype::U32, vec![integers.len()], bytes));
     serialize(data, metadata)
 }
 
@@ -121,7 +170,19 @@ pub fn write_f16(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
     serialize(data, &[])
 }
 
-fn serialize(data: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+/// A tensor on its way into a file: name, type, shape and bytes.
+type Entry<'a> = (&'a str, Dtype, Vec<usize>, Vec<u8>);
+
+fn f32_bytes(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<Entry<'_>>> {
+    let mut data = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let bytes = tensor.flatten_all()?.to_vec1::<f32>()?.iter().flat_map(|x| x.to_le_bytes()).collect();
+        data.push((name.as_str(), Dtype::F32, tensor.dims().to_vec(), bytes));
+    }
+    Ok(data)
+}
+
+fn serialize(data: Vec<Entry>, metadata: &[(&str, String)]) -> Result<Vec<u8>> {
     let failed = |e: ::safetensors::SafeTensorError| Error::format("safetensors output", e);
     let views = data
         .iter()
@@ -129,7 +190,26 @@ fn serialize(data: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>, metadata: &[(&str, S
     let views = views.collect::<Result<Vec<_>>>()?;
     let mut all = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     all.extend(metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    ::safetensors::serialize(views, Some(all)).map_err(failed)
+    let mut bytes = ::safetensors::serialize(views, Some(all)).map_err(failed)?;
+    sort_metadata(&mut bytes);
+    Ok(bytes)
+}
+
+/// Puts the metadata in the order of their keys. The `safetensors` crate writes them in that of a hash map, another each time, and equal
+/// adapters have to be equal files.
+fn sort_metadata(bytes: &mut [u8]) {
+    let end = 8 + header_length(bytes);
+    let Some(header) = bytes.get_mut(8..end) else { return };
+    let Ok(mut parsed) = serde_json::from_slice::<serde_json::Value>(header) else { return };
+    if let Some(metadata) = parsed.get_mut("__metadata__").and_then(serde_json::Value::as_object_mut) {
+        metadata.sort_keys();
+    }
+    // The same words in another order are as long as before; the rest is filled with spaces, as the crate does.
+    let sorted = parsed.to_string().into_bytes();
+    if sorted.len() <= header.len() {
+        header.fill(b' ');
+        header[..sorted.len()].copy_from_slice(&sorted);
+    }
 }
 
 /// The container, checked: header in bounds, sizes that fit, no overlap (all by the `safetensors`
@@ -141,7 +221,7 @@ fn open<'a>(bytes: &'a [u8], what: &'static str) -> Result<SafeTensors<'a>> {
     Ok(file)
 }
 
-/// The crate says what it stumbled over, which tells little of a picture or of half a download.
+/// The crate's own message does not tell a picture or half a download from a damaged file; the number of bytes helps.
 fn not_safetensors(what: &'static str, bytes: &[u8], error: &::safetensors::SafeTensorError) -> Error {
     Error::format(what, format!("expected a whole file in the safetensors format, got {} bytes: {error}", bytes.len()))
 }
@@ -163,7 +243,7 @@ fn floats(name: &str, view: &TensorView) -> Result<Vec<f32>> {
         Dtype::F32 => data.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect(),
         Dtype::F16 => halves().map(|x| f16::from_le_bytes(*x).to_f32()).collect(),
         Dtype::BF16 => halves().map(|x| bf16::from_le_bytes(*x).to_f32()).collect(),
-        other => return Err(Error::Dtype { name: name.into(), got: format!("{other:?}") }),
+        other => return Err(Error::Dtype { name: name.into(), expected: FLOATS, got: format!("{other:?}") }),
     })
 }
 

@@ -55,7 +55,7 @@ fn update<V: Lanes>(params: &mut [f32], grads: &[f32], m: &mut [f32], v: &mut [f
     }
     let (p, m, v) = (p_chunks.into_remainder(), m_chunks.into_remainder(), v_chunks.into_remainder());
     let load = |xs: &[f32]| V::load_partial(xs, 0.);
-    // A padded lane divides 0 by epsilon, and is thrown away.
+    // The padding divides 0 by epsilon; its result is not stored.
     let (p_new, m_new, v_new) = f(load(p), load(g_tail), load(m), load(v));
     p_new.store_partial(p);
     m_new.store_partial(m);

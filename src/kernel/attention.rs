@@ -1,8 +1,8 @@
 //! Causal self-attention: `y = softmax(q·kᵀ/√head_dim + mask)·v` for each head.
 //!
-//! A block of queries goes against all the keys it may see, so that `ROWS × time` scores exist at once and the half above the
-//! diagonal is never computed. The backward pass computes the probabilities again from one number a row,
-//! the logarithm of its sum (Dao et al., FlashAttention, 2022).
+//! A block of queries is multiplied with all the keys it may see, so that `ROWS × time` scores exist at once and the
+//! half above the diagonal is never computed. The backward pass computes the probabilities again from one number per
+//! row, the logarithm of its sum (Dao et al., FlashAttention, 2022).
 
 use super::lanes::{Lanes, Widest};
 use super::math::exp;
@@ -21,8 +21,8 @@ pub struct AttentionShape {
     pub head_dim: usize,
 }
 
-/// `qkv (batch, time, 3·heads·head_dim)`: q, k and v side by side, in each of them the heads; `y (batch, time, heads·head_dim)`;
-/// `log_sum_exp (batch, heads, time)`, for the backward pass.
+/// `qkv (batch, time, 3·heads·head_dim)`: q, k and v side by side, in each of them the heads;
+/// `y (batch, time, heads·head_dim)`; `log_sum_exp (batch, heads, time)`, for the backward pass.
 pub fn attention(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_exp: &mut [f32]) {
     forward::<Widest>(qkv, shape, y, log_sum_exp);
 }
@@ -88,7 +88,7 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
                 let right = Right::packed(&values, time);
                 let output = Output { data: &mut *y, stride: width };
                 multiply::<V, false>(&[Term { left, right, k: seen }], output, [rows, head_dim], 1., Start::Zero);
-                // Divided by the sums at the end: y's rows are shorter than the scores'.
+                // Dividing y at the end is cheaper than dividing the scores: its rows are shorter.
                 for (y, sum) in y.chunks_mut(width).zip(&sums[..rows]) {
                     update::<V>(&mut y[..head_dim], |y| y.mul(V::splat(1. / sum)));
                 }
@@ -97,8 +97,8 @@ fn forward<V: Lanes>(qkv: &[f32], shape: AttentionShape, y: &mut [f32], log_sum_
     }
 }
 
-/// Hides all but the first `seen` scores of a row: those up to a whole number of vectors are set to −∞, whose exp is 0, and returned with
-/// the seen ones; those behind are set to 0 at once.
+/// Hides all but the first `seen` scores of a row. Those that fill the last vector are set to −∞, whose exp is 0, and
+/// returned with the seen ones; all others are set to 0.
 #[inline(always)]
 fn mask<V: Lanes>(row: &mut [f32], seen: usize) -> &mut [f32] {
     let (row, unseen) = row.split_at_mut(seen.next_multiple_of(V::LEN));
@@ -165,7 +165,8 @@ fn backward<V: Lanes>(
                 let right = Right::packed(&keys, time);
                 let output = Output { data: &mut dqkv[start + first * 3 * width..], stride: 3 * width };
                 multiply::<V, false>(&[Term { left: ds, right, k: seen }], output, [rows, head_dim], 1., Start::Zero);
-                // The rows of this block's own keys are met here for the first time: they are overwritten, the earlier ones added to.
+                // No earlier block has written to the rows of this block's own keys: they are overwritten, the others
+                // are added to.
                 for (part, left, right, right_stride) in [(1, ds, q, 3 * width), (2, p, dy, width)] {
                     let output = Output { data: &mut dqkv[start + part * width..], stride: 3 * width };
                     let sizes = [first, rows, head_dim];

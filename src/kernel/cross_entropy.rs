@@ -4,9 +4,11 @@ use super::lanes::{Lanes, Widest};
 use super::math::{BLOCK, exp};
 use super::vector::{maximum, sum, update};
 
-/// Returns `Σ −log softmax(logits)[target]` over the rows and replaces the logits by `scale·(softmax(logits) − onehot(target))`.
+/// Returns `Σ −log softmax(logits)[target]` over the rows and replaces the logits by
+/// `scale·(softmax(logits) − onehot(target))`.
 ///
-/// `logits (rows, vocabulary)`, `targets (rows)`. Nothing of the logits' size is allocated: on a small model they are the largest tensor.
+/// `logits (rows, vocabulary)`, `targets (rows)`. Nothing of the logits' size is allocated: on a small model they are
+/// the largest tensor.
 pub fn cross_entropy(logits: &mut [f32], targets: &[u32], scale: f32) -> f64 {
     forward_and_gradient::<Widest>(logits, targets, scale)
 }

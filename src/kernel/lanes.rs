@@ -1,7 +1,7 @@
 //! A vector of floats, so that each kernel is written once.
 //!
-//! The instruction set is chosen at compile time: a wasm module either validates with SIMD or does not load at all, so there
-//! is nothing to detect at run time. The page picks the build.
+//! The instruction set is chosen at compile time: a wasm module either validates with SIMD or does not load at all, so
+//! there is nothing to detect at run time. JavaScript chooses between the builds.
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
@@ -30,10 +30,10 @@ pub const LANES: &str = if cfg!(target_feature = "relaxed-simd") {
     "native"
 };
 
-/// No vector here is wider: room for a padded tail.
+/// The length of the widest vector, of any instruction set: room for a padded tail.
 pub(super) const MAX_LEN: usize = 16;
 
-/// `LEN` floats that are computed with at once.
+/// `LEN` floats on which one instruction works.
 pub(super) trait Lanes: Copy {
     const LEN: usize;
 
@@ -70,7 +70,8 @@ pub(super) trait Lanes: Copy {
     fn min(self, other: Self) -> Self;
     /// The larger; a NaN in `self` stays.
     fn max(self, other: Self) -> Self;
-    /// The bits moved up into the exponent: of a float that holds the whole number `n + 127` in its lowest bits, 2ⁿ; 0 for n = −127, ∞ for n = 128.
+    /// The bits moved up into the exponent: of a float that holds the whole number `n + 127` in its lowest bits, 2ⁿ; 0
+    /// for n = −127, ∞ for n = 128.
     fn power_of_two(self) -> Self;
     /// The sum of all lanes.
     fn sum(self) -> f32;
@@ -97,7 +98,8 @@ pub(super) trait Lanes: Copy {
 #[cfg(test)]
 pub(super) type Scalar = Array<1>;
 
-/// `N` floats as an array: the reference with 1, and with 4 what LLVM turns into the vectors of a target without a module here.
+/// `N` floats as an array: the reference with 1, and with 4 what LLVM turns into the vectors of a target without a
+/// module here.
 #[cfg(any(test, not(any(target_arch = "x86_64", target_feature = "simd128"))))]
 #[derive(Clone, Copy)]
 pub(super) struct Array<const N: usize>([f32; N]);

@@ -10,8 +10,8 @@ const EXP_HIGH: f32 = 88.38;
 /// Floats that go from one stage of [`exp`] to the next: few enough to stay in the first-level cache.
 pub(super) const BLOCK: usize = 256;
 
-/// A constant in all lanes, hidden from the compiler: one that it knows is built anew at each use, by three instructions in V8,
-/// which doubled the time of exp. A hidden one stays in a register or on the stack.
+/// A constant in all lanes, hidden from the compiler. LLVM builds a constant that it knows anew at each use, which V8
+/// turns into three instructions: that doubled the time of exp. A hidden one stays in a register or on the stack.
 #[inline(always)]
 pub(super) fn constant<V: Lanes>(x: f32) -> V {
     V::splat(black_box(x))
@@ -19,11 +19,13 @@ pub(super) fn constant<V: Lanes>(x: f32) -> V {
 
 /// `xs = exp(f(xs))`: within 2 ULP; 0 from −88 down, ∞ from 88.38 up, NaN for NaN.
 ///
-/// `x = n·ln 2 + r` with a whole n and |r| ≤ ½ ln 2, so `eˣ = 2ⁿ·eʳ`. ln 2 is subtracted in two parts, the first with so few bits that `n` times
-/// it is exact (Cody and Waite, 1980); eʳ is a minimax polynomial (the coefficients of Cephes' expf).
+/// `x = n·ln 2 + r` with a whole n and |r| ≤ ½ ln 2, so `eˣ = 2ⁿ·eʳ`. ln 2 is subtracted in two parts, the first with
+/// so few bits that `n` times it is exact (Cody and Waite, 1980); eʳ is a minimax polynomial (the coefficients of
+/// Cephes' expf).
 ///
-/// In two stages over a block, not in one over a vector: all of it is one chain of dependent operations, so long that a processor sees only three or four of them at
-/// a time and mostly waits. Two chains of half the length take half the time.
+/// In two stages over a block, not in one over a vector: all of it is one chain of dependent operations, so long that a
+/// processor sees only three or four of them at a time and mostly waits. Two chains of half the length take half the
+/// time.
 #[inline(always)]
 pub(super) fn exp<V: Lanes>(xs: &mut [f32], f: impl Fn(V) -> V) {
     let whole = xs.len() - xs.len() % V::LEN;
@@ -42,8 +44,8 @@ fn exp_block<V: Lanes>(xs: &mut [f32], f: impl Fn(V) -> V) {
     let mut powers = [0.; BLOCK];
     let powers = &mut powers[..xs.len()];
     let (low, high) = (constant::<V>(EXP_LOW), constant::<V>(EXP_HIGH));
-    // 1.5·2²³ + 127: adding it leaves no fraction bits, so the sum is rounded to a whole number, which stands in its lowest bits, with the
-    // exponent's bias.
+    // 1.5·2²³ + 127: adding it leaves no fraction bits, so the sum is rounded to a whole number, which stands in its
+    // lowest bits, with the exponent's bias.
     let (log2_e, magic) = (constant::<V>(std::f32::consts::LOG2_E), constant::<V>(12_583_039.));
     let (minus_ln2_high, minus_ln2_low) = (constant::<V>(-0.693_359_4), constant::<V>(2.121_944_4e-4));
     for (x, power) in xs.chunks_exact_mut(V::LEN).zip(powers.chunks_exact_mut(V::LEN)) {

@@ -1,10 +1,11 @@
 //! Matrix products.
 //!
-//! All of them run one register tile, see [`tile`]: `rows × (COLUMNS·LEN)` sums that stay in registers while the inner dimension goes by
-//! (Goto and van de Geijn, 2008). The right operand lies in panels of a tile's width; the left one is read where it is.
+//! All of them run one register tile, see [`tile`]: `rows × (COLUMNS·LEN)` sums that stay in registers all along the
+//! inner dimension (Goto and van de Geijn, 2008). The right operand lies in panels of a tile's width; the left one is
+//! read where it is.
 //!
-//! The inner dimension is cut into blocks of [`operand::depth`] rows for every product, so that the order of summation depends on
-//! nothing but that dimension: not on the number of rows, nor on the path taken.
+//! The inner dimension is cut into blocks of [`operand::depth`] rows for every product, so that the order of summation
+//! depends on nothing but that dimension: not on the number of rows, nor on the path taken.
 
 mod operand;
 mod pack;
@@ -18,7 +19,8 @@ use super::lanes::Widest;
 use operand::{depth, width};
 use pack::pack;
 
-/// The right operand of a product, `(k, n)`, packed once: panels of a tile's width, the last one padded with zeros, by [`operand::depth`] rows.
+/// The right operand of a product, `(k, n)`, packed once: panels of a tile's width, the last one padded with zeros, by
+/// [`operand::depth`] rows.
 #[derive(Clone, Debug)]
 pub struct Packed {
     panels: Vec<f32>,
@@ -59,9 +61,11 @@ pub fn matmul_packed(x: &[f32], w: &Packed, bias: Option<&[f32]>, y: &mut [f32])
     packed_sum([(x, w)], bias, y);
 }
 
-/// `y = x·w + bias + h·b`: a linear layer and its adapter in one, with `h (m, rank)` the scaled `x·A` and `b (rank, n)`.
+/// `y = x·w + bias + h·b`: a linear layer and its adapter in one, with `h (m, rank)` the scaled `x·A` and
+/// `b (rank, n)`.
 ///
-/// Of its own the second product would spend its time on loading and storing y; here it's `rank` more steps of sums that are in registers.
+/// As a product of its own the second one would spend its time on loading and storing y. Here it is `rank` more steps
+/// of sums that are in registers already.
 pub fn matmul_packed_plus(x: &[f32], w: &Packed, bias: Option<&[f32]>, h: &[f32], b: &Packed, y: &mut [f32]) {
     packed_sum([(x, w), (h, b)], bias, y);
 }
@@ -92,7 +96,8 @@ pub fn matmul_nn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
     multiply::<Widest, false>(&[term], output, [m, n], scale, Start::of(accumulate));
 }
 
-/// `c = scale·aᵀ·b`, added to `c` if `accumulate`: `a (k, m)`, `b (k, n)`, `c (m, n)`. The gradient of a weight: `dW = xᵀ·dy`.
+/// `c = scale·aᵀ·b`, added to `c` if `accumulate`: `a (k, m)`, `b (k, n)`, `c (m, n)`. The gradient of a weight:
+/// `dW = xᵀ·dy`.
 #[expect(clippy::too_many_arguments, reason = "as matmul_nn")]
 pub fn matmul_tn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usize, scale: f32, accumulate: bool) {
     debug_assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
@@ -100,7 +105,8 @@ pub fn matmul_tn(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usi
     multiply_transposed::<Widest>(left, b, n, Output { data: c, stride: n }, [m, k, n], scale, Start::of(accumulate));
 }
 
-/// `c = scale·a·bᵀ`, added to `c` if `accumulate`: `a (m, k)`, `b (n, k)`, `c (m, n)`. The gradient of an input: `dx = dy·Wᵀ`.
+/// `c = scale·a·bᵀ`, added to `c` if `accumulate`: `a (m, k)`, `b (n, k)`, `c (m, n)`. The gradient of an input:
+/// `dx = dy·Wᵀ`.
 #[expect(clippy::too_many_arguments, reason = "as matmul_nn")]
 pub fn matmul_nt(a: &[f32], b: &[f32], c: &mut [f32], m: usize, k: usize, n: usize, scale: f32, accumulate: bool) {
     debug_assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);

@@ -13,8 +13,8 @@
 //! Matrices are row-major. Each algorithm is written once over `Lanes`; the public functions run it with the widest
 //! lanes of the target, the tests with one float at a time too.
 //!
-//! **Invariant: a row's result does not depend on the number of rows.** Each output element is summed over the same terms in the
-//! same order, whichever tile it falls into, so a batch may be cut between workers without changing a bit.
+//! **Invariant: a row's result does not depend on the number of rows.** Each output element is summed over the same
+//! terms in the same order, whichever tile it falls into, so a batch may be cut between workers without changing a bit.
 
 mod adamw;
 mod attention;

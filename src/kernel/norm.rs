@@ -25,7 +25,7 @@ fn forward<V: Lanes>(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut 
     debug_assert!(bias.len() == width && x.len() == y.len() && x.len() * 2 == stats.len() * width);
     for ((x, y), stats) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(stats.chunks_exact_mut(2)) {
         let mean = sum2::<V>(x, x, |x, _| x) / width as f32;
-        // Centred first: the mean of the squares minus the square of the mean would cancel. It waits in y.
+        // x is centred first, into y: the mean of the squares minus the square of the mean would lose digits.
         map2::<V>(x, x, y, |x, _| x.sub(V::splat(mean)));
         let variance = sum2::<V>(y, y, |x, y| x.mul(y)) / width as f32;
         let rstd = 1. / (variance + eps).sqrt();
@@ -142,7 +142,7 @@ mod tests {
                     weight_backward::<Scalar>(&x, &stats, &dy, &mut dw, &mut db);
                 }
                 assert_close(&y, &want, 1e-5, &format!("y, width {width}"));
-                // Two close numbers have a steep norm.
+                // For two numbers that are close to each other the norm is steep, so rounding shows more in dx.
                 assert_close(&dx, &want_dx, 1e-4, &format!("dx, width {width}"));
                 assert_close(&dw, &want_dw, 1e-5, &format!("dweight, width {width}"));
                 assert_close(&db, &want_db, 1e-5, &format!("dbias, width {width}"));

@@ -43,7 +43,8 @@ pub fn doubles(x: &[f32]) -> Vec<f64> {
     x.iter().copied().map(f64::from).collect()
 }
 
-/// How many representable numbers lie between `got` and the rounded `want`, as a real number of units in the last place of `want`.
+/// How many representable numbers lie between `got` and the rounded `want`, as a real number of units in the last place
+/// of `want`.
 pub fn ulps(got: f32, want: f64) -> f64 {
     let rounded = want as f32;
     let unit = f64::from(f32::from_bits(rounded.abs().to_bits() + 1)) - f64::from(rounded.abs());

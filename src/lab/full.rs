@@ -11,6 +11,8 @@ use candle_core::Var;
 pub(super) struct Full {
     /// All weights.
     pub vars: Vec<Var>,
+    /// Whether they may be others than those that were loaded.
+    pub changed: bool,
 }
 
 impl Lab {
@@ -26,8 +28,8 @@ impl Lab {
         let config = Gpt2Config::from_json(config)?;
         let tokenizer = Self::tokenizer(&config, tokenizer)?;
         let (model, named) = Gpt2::load_trainable(config, weights)?;
-        let mut lab = Self::with_model(model, tokenizer, qkv);
-        lab.full = Some(Full { vars: named.into_iter().map(|(_, var)| var).collect() });
+        let mut lab = Self::with_model(model, tokenizer);
+        lab.full = Some(Full { vars: named.into_iter().map(|(_, var)| var).collect(), changed: false });
         lab.origin()?;
         Ok(lab)
     }

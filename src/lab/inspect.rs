@@ -1,11 +1,11 @@
 //! What a lab lets one look at: the size and shape of what was learnt, the next tokens that were possible, the
 //! loss of any text. Looking changes nothing.
 
-use super::{Input, Lab};
+use super::{Input, Lab, Voice};
 use crate::error::{Error, Result};
 use crate::generate::likeliest;
-use crate::lora::LoraLayer;
 use crate::lora::delta::{self, Delta};
+use crate::lora::{Adapter, LoraLayer};
 use crate::model::CausalLm;
 use crate::nn::module::for_each_linear;
 use crate::ops::with_slice;
@@ -13,7 +13,7 @@ use crate::train::trainer::mean_loss;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The size of what the active adapter adds to one layer.
+/// The size of what an adapter adds to one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerDelta {
@@ -108,27 +108,14 @@ pub struct Candidates {
     pub positions: Vec<Next>,
 }
 
-/// Whose loss [`Lab::loss`] gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LossOptions {
-    /// With the adapter as it is switched, or the base alone.
-    pub adapter: bool,
-}
-
-impl Default for LossOptions {
-    fn default() -> Self {
-        Self { adapter: true }
-    }
-}
-
 impl Lab {
-    /// The size of what the active adapter adds, layer by layer: `‖ΔW‖_F` beside `‖W‖_F`.
+    /// The size of what an adapter, by default the active one, adds layer by layer at full strength: `‖ΔW‖_F` beside `‖W‖_F`.
     ///
     /// # Errors
-    /// `order` without an active adapter.
-    pub fn deltas(&mut self) -> Result<Vec<LayerDelta>> {
-        let layers = self.active_adapter("looking at an adapter")?.layers().clone();
+    /// `no-adapter`, `order` if none is named and none is active.
+    pub fn deltas(&mut self, adapter: Option<&str>) -> Result<Vec<LayerDelta>> {
+        let adapter = self.looked_at(adapter)?;
+        let layers = adapter.layers().clone();
         let mut found = Vec::new();
         for_each_linear(&mut self.model, &mut |path, place| {
             let Some(layer) = layers.get(path) else { return Ok(()) };
@@ -146,18 +133,18 @@ impl Lab {
         Ok(found)
     }
 
-    /// ΔW of one layer of the active adapter: a map of it and its singular values.
+    /// ΔW of one layer of an adapter, by default of the active one: a map of it and its singular values.
     ///
     /// # Errors
-    /// `order` without an active adapter, `no-layer`, `config`.
-    pub fn delta(&self, name: &str, options: DeltaOptions) -> Result<DeltaView> {
+    /// `no-adapter`, `order` if none is named and none is active, `no-layer`, `config`.
+    pub fn delta(&self, name: &str, options: DeltaOptions, adapter: Option<&str>) -> Result<DeltaView> {
         let DeltaOptions { rows, columns } = options;
         for (name, cells) in [("rows", rows), ("columns", columns)] {
             if cells == 0 {
                 return Err(Error::config(name, "at least 1", cells));
             }
         }
-        let layers = self.active_adapter("looking at a layer")?.layers();
+        let layers = self.looked_at(adapter)?.layers();
         let layer = layers.get(name).ok_or_else(|| no_layer(name, layers))?;
         let ((inputs, rank), (_, outputs)) = (layer.a.dims2()?, layer.b.dims2()?);
         let delta = Delta::new(layer)?;
@@ -176,14 +163,15 @@ impl Lab {
         })
     }
 
-    /// The tokens of a text and, after each, the likeliest next ones of the base and, if one acts, of the adapter at its
+    /// The tokens of a text and, after each, the likeliest next ones of the base and, if the voice is an adapter's, of that adapter at its
     /// strength. An empty text is the end-of-text token, after which a story begins.
     ///
     /// # Errors
-    /// `merged`, since the base cannot be asked then; `no-tokenizer`, `token`, `too-long`, `too-short`, `not-finite`,
+    /// `merged`, since the base cannot be asked then; `no-adapter`, `no-tokenizer`, `token`, `too-long`, `too-short`, `not-finite`,
     /// and `config` for no candidates, or for more than there are tokens.
-    pub fn candidates(&self, prompt: &Input, options: CandidateOptions) -> Result<Candidates> {
+    pub fn candidates(&self, prompt: &Input, options: CandidateOptions, voice: impl Into<Voice>) -> Result<Candidates> {
         self.not_merged("asking base and adapter side by side")?;
+        let speaker = self.speaker(&voice.into(), "asking for candidates")?;
         let (count, vocabulary) = (options.count, self.model.vocabulary());
         if !(1..=vocabulary).contains(&count) {
             return Err(Error::config("count", format!("1 to {vocabulary}"), count));
@@ -198,25 +186,23 @@ impl Lab {
             let position = |row| likeliest(row, count).into_iter().map(candidate).collect();
             logits.chunks_exact(vocabulary).map(position).collect()
         };
-        let base = chosen(&self.without_adapter(|lab| lab.finite_logits(&ids))?)?;
-        let adapter = match self.enabled && self.active.is_some() {
-            true => chosen(&self.finite_logits(&ids)?)?.into_iter().map(Some).collect(),
-            false => vec![None; base.len()],
+        let base = chosen(&self.finite_logits(None, &ids)?)?;
+        let adapter = match &speaker {
+            Some(name) => chosen(&self.finite_logits(Some(name), &ids)?)?.into_iter().map(Some).collect(),
+            None => vec![None; base.len()],
         };
         let positions = base.into_iter().zip(adapter).map(|(base, adapter)| Next { base, adapter }).collect();
         let tokens = ids.iter().map(|&id| Ok(TokenText { id, text: text(id)? })).collect::<Result<_>>()?;
         Ok(Candidates { tokens, positions })
     }
 
-    /// Mean loss of a text in nats a token, over windows of the context side by side. Each token but the first is
+    /// Mean loss of a text in nats a token by a voice, over windows of the context side by side. Each token but the first is
     /// predicted once.
     ///
     /// # Errors
-    /// `no-tokenizer`, `token`, `too-short` for fewer than two tokens, and `merged` if the base alone is asked for.
-    pub fn loss(&self, text: &Input, options: LossOptions) -> Result<f64> {
-        if !options.adapter {
-            self.not_merged("the loss without the adapter")?;
-        }
+    /// `no-tokenizer`, `token`, `too-short` for fewer than two tokens, `no-adapter`, and `merged` if another than the merged adapter is asked for.
+    pub fn loss(&self, text: &Input, voice: impl Into<Voice>) -> Result<f64> {
+        let speaker = self.speaker(&voice.into(), "the loss without the merged adapter")?;
         let (ids, vocabulary) = (self.ids(text)?, self.model.vocabulary());
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
             return Err(Error::Token { id, vocabulary });
@@ -227,15 +213,17 @@ impl Lab {
             .step_by(context)
             .map(|start| &ids[start..(start + context + 1).min(ids.len())])
             .collect();
-        let loss = match options.adapter {
-            true => mean_loss(&self.model, &windows),
-            false => self.without_adapter(|lab| mean_loss(&lab.model, &windows)),
-        };
+        let loss = self.acting(speaker.as_deref(), self.strength, |lab| mean_loss(&lab.model, &windows));
         loss?.ok_or(Error::TooShort { part: "a loss", got: ids.len(), needed: 2 })
     }
 
-    fn finite_logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
-        let logits = self.logits(ids)?;
+    /// The adapter that is named, else the active one.
+    fn looked_at(&self, name: Option<&str>) -> Result<&Adapter> {
+        self.named(&self.chosen(name, "looking at an adapter")?)
+    }
+
+    fn finite_logits(&self, speaker: Option<&str>, ids: &[u32]) -> Result<Vec<f32>> {
+        let logits = self.logits_of(speaker, ids)?;
         match logits.iter().position(|x| !x.is_finite()) {
             Some(position) => Err(Error::NotFinite { name: "logits".into(), position, value: logits[position] }),
             None => Ok(logits),

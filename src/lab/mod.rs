@@ -2,38 +2,44 @@
 //!
 //! Nothing here is new; it keeps the parts consistent. A request that is refused has changed nothing.
 //!
+//! An **adapter** is a set of matrices with a name and the values that it began with. A **run** trains one adapter, by name, from its
+//! beginning to its end. Which adapter acts, its **voice**, is said with each request; the active one is only the default.
+//!
+//! - [`voice`] – which adapter acts in a request
 //! - [`adapters`] – attach, import, export, select, rename, remove, switch, merge
 //! - [`full`] – the base's own weights train instead
-//! - [`training`] – begin, step, evaluate, save and resume a run
+//! - [`training`] – begin, step, evaluate and end a run
+//! - [`saving`] – adapters, defaults and run as bytes, and back
 //! - [`inspect`] – norms, singular values, candidates, the loss of a text
 //! - [`writing`] – generate token by token, logits
 
 mod adapters;
 mod full;
 mod inspect;
+mod saving;
 mod training;
+mod voice;
 mod writing;
 
 pub use adapters::{AdapterInfo, Attached};
-pub use inspect::{
-    Candidate, CandidateOptions, Candidates, DeltaOptions, DeltaView, LayerDelta, LossOptions, Next, TokenText,
-};
-pub use training::{DataInfo, Footprint, Position, Resumed};
+pub use inspect::{Candidate, CandidateOptions, Candidates, DeltaOptions, DeltaView, LayerDelta, Next, TokenText};
+pub use saving::{Defaults, Resumed};
+pub use training::{DataInfo, Footprint, Position};
+pub use voice::Voice;
 pub use writing::Token;
 
 use crate::checkpoint::Gpt2Config;
 use crate::error::{Error, Result};
-use crate::lora::Adapter;
 use crate::model::{CausalLm, Gpt2, Qkv};
 use crate::nn::module::for_each_linear;
 use crate::tokenizer::Tokenizer;
-use crate::train::Trainer;
-use candle_core::Tensor;
+use adapters::Kept;
 use full::Full;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use training::Run;
 use writing::Generation;
 
 /// Text, or tokens for a model without a tokenizer.
@@ -75,22 +81,23 @@ pub struct Info {
 pub struct Lab {
     model: Gpt2,
     tokenizer: Option<Tokenizer>,
-    adapters: BTreeMap<String, Adapter>,
+    adapters: BTreeMap<String, Kept>,
+    /// The adapter that a request means which names none.
     active: Option<String>,
+    /// Whether the active adapter acts where none is named.
     enabled: bool,
+    /// The factor on the scaling of whichever adapter acts in a request.
     strength: f32,
-    merged: bool,
-    trainer: Option<Trainer>,
+    /// The adapter that is added to the weights.
+    merged: Option<String>,
+    run: Option<Run>,
     /// Runs begun or resumed so far.
     runs: usize,
     generation: Option<Generation>,
-    qkv: Qkv,
     /// Present if the base's own weights train.
     full: Option<Full>,
     /// Of the base, counted before anything can be merged into it.
     parameters: usize,
-    /// Each adapter's values when it was attached or imported.
-    starts: BTreeMap<String, Vec<Tensor>>,
     /// See [`Self::origin`].
     origin: OnceLock<String>,
 }
@@ -103,7 +110,7 @@ impl Lab {
     pub fn new(config: &str, weights: &[u8], tokenizer: Option<&str>, qkv: Qkv) -> Result<Self> {
         let config = Gpt2Config::from_json(config)?;
         let tokenizer = Self::tokenizer(&config, tokenizer)?;
-        Ok(Self::with_model(Gpt2::load(config, weights, qkv)?, tokenizer, qkv))
+        Ok(Self::with_model(Gpt2::load(config, weights, qkv)?, tokenizer))
     }
 
     fn tokenizer(config: &Gpt2Config, json: Option<&str>) -> Result<Option<Tokenizer>> {
@@ -115,11 +122,9 @@ impl Lab {
         Ok(tokenizer)
     }
 
-    fn with_model(model: Gpt2, tokenizer: Option<Tokenizer>, qkv: Qkv) -> Self {
+    fn with_model(model: Gpt2, tokenizer: Option<Tokenizer>) -> Self {
         Self {
-            qkv,
             parameters: model.parameters(),
-            starts: BTreeMap::new(),
             origin: OnceLock::new(),
             model,
             tokenizer,
@@ -127,8 +132,8 @@ impl Lab {
             active: None,
             enabled: true,
             strength: 1.,
-            merged: false,
-            trainer: None,
+            merged: None,
+            run: None,
             runs: 0,
             generation: None,
             full: None,

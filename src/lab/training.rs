@@ -1,13 +1,10 @@
-//! The run of a lab: steps of the active adapter, and the run as bytes.
+//! The run of a lab: it trains one adapter, by name, whatever is attached, selected or renamed meanwhile.
 
 use super::{Input, Lab};
 use crate::error::{Error, Result};
-use crate::lora::{self, Adapter, LoraConfig};
 use crate::model::Gpt2;
-use crate::rng::Rng;
-use crate::train::state::SavedRun;
 use crate::train::{GradientSum, Gradients, Step, TrainConfig, Trainer};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::ops::Range;
 
 /// How the text was split, in tokens.
@@ -19,19 +16,15 @@ pub struct DataInfo {
     pub held_out_tokens: usize,
 }
 
-/// Where a resumed run stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Resumed {
-    pub step: usize,
-    pub steps: usize,
-}
-
 /// Where a run stands, and how much of its next step can be spread over workers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
     /// Which of this lab's runs it is: another one has another text, other settings or another adapter.
     pub run: usize,
+    /// The adapter that it trains; absent in full fine-tuning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
     /// Steps done.
     pub step: usize,
     /// Sequences of the next step.
@@ -52,27 +45,35 @@ pub struct Footprint {
     pub optimizer_bytes: usize,
 }
 
-/// What a saved state keeps of its surroundings.
-#[derive(Serialize, Deserialize)]
-struct Context {
-    /// The digest of the base that the run began on.
-    base: String,
-    adapter: String,
-    /// Absent if the base's own weights train.
-    lora: Option<LoraConfig>,
+/// A training and what it trains.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// `None` if the base's own weights train.
+    pub adapter: Option<String>,
+    pub trainer: Trainer,
 }
 
 impl Lab {
-    /// Begins a run of the active adapter, or of all weights in full fine-tuning, over a text.
+    /// Begins a run of an adapter, by default the active one, or of all weights in full fine-tuning, over a text. A lab has one run: an earlier
+    /// one ends.
     ///
     /// # Errors
-    /// `order` without an active adapter, `merged`, `no-tokenizer` and what [`Trainer::new`] refuses;
-    /// an earlier run goes on then.
-    pub fn begin_training(&mut self, text: &Input, config: TrainConfig) -> Result<DataInfo> {
+    /// `no-adapter`, `order` if none is named and none is active, `merged`, `no-tokenizer`, what [`Trainer::new`] refuses, and `unsupported` for an
+    /// adapter in full fine-tuning; an earlier run can go on then.
+    pub fn begin_training(&mut self, adapter: Option<&str>, text: &Input, config: TrainConfig) -> Result<DataInfo> {
         self.not_merged("training")?;
-        let vars = match &self.full {
-            Some(full) => full.vars.clone(),
-            None => self.active_adapter("training")?.vars().cloned().collect(),
+        let (adapter, vars) = match &self.full {
+            Some(full) => {
+                if adapter.is_some() {
+                    self.not_full("training an adapter")?;
+                }
+                (None, full.vars.clone())
+            }
+            None => {
+                let name = self.chosen(adapter, "training")?;
+                let vars = self.named(&name)?.vars().cloned().collect();
+                (Some(name), vars)
+            }
         };
         let trainer = Trainer::new(vars, self.ids(text)?, config, &self.model)?;
         let data = trainer.data();
@@ -81,12 +82,34 @@ impl Lab {
             train_tokens: data.train().len(),
             held_out_tokens: data.held_out().len(),
         };
-        self.trainer = Some(trainer);
-        self.runs += 1;
+        self.begin(Run { adapter, trainer });
         Ok(info)
     }
 
-    /// One optimizer step, with the adapter on and at full strength whatever the switches say.
+    /// Puts a run in the place of the one there was.
+    pub(super) fn begin(&mut self, run: Run) {
+        self.run = Some(run);
+        self.runs += 1;
+        if let Some(full) = &mut self.full {
+            full.changed = true;
+        }
+    }
+
+    /// Ends the run, if there is one; its adapter stays as it is, and can be removed.
+    pub fn end_training(&mut self) {
+        self.run = None;
+    }
+
+    /// The run of the adapter of this name.
+    pub(super) fn run_of(&self, name: &str) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.adapter.as_deref() == Some(name))
+    }
+
+    fn running(&self, what: &'static str) -> Result<&Run> {
+        self.run.as_ref().ok_or(Error::Order { what, needs: "beginning a training run" })
+    }
+
+    /// One optimizer step of the run's adapter, at full strength whatever the switches say.
     ///
     /// # Errors
     /// `order` without a run, `merged`, `diverged`.
@@ -115,7 +138,7 @@ impl Lab {
     /// # Errors
     /// `order` without a run.
     pub fn gradient_sum(&self) -> Result<GradientSum> {
-        Ok(self.trainer.as_ref().ok_or_else(|| no_run("a step"))?.gradient_sum())
+        Ok(self.running("a step")?.trainer.gradient_sum())
     }
 
     /// Adds the gradients of some of the next step's sequences to its sum, one after another.
@@ -134,7 +157,7 @@ impl Lab {
         self.training("a step", |trainer, _| trainer.update(sum))
     }
 
-    /// What some of the held-out windows add to the mean loss, with the adapter on and at full strength.
+    /// What some of the held-out windows add to the mean loss, with the run's adapter at full strength.
     ///
     /// # Errors
     /// `order` without a run, `merged`, `config` for a window that there is not.
@@ -147,10 +170,11 @@ impl Lab {
     /// # Errors
     /// `order` without a run.
     pub fn position(&self) -> Result<Position> {
-        let trainer = self.trainer.as_ref().ok_or_else(|| no_run("a step"))?;
+        let Run { adapter, trainer } = self.running("a step")?;
         let step = trainer.steps_done();
         let held_out_windows = if trainer.is_evaluated(step + 1) { trainer.held_out_windows().len() } else { 0 };
-        Ok(Position { run: self.runs, step, sequences: trainer.config().sequences(), held_out_windows })
+        let adapter = adapter.clone();
+        Ok(Position { run: self.runs, adapter, step, sequences: trainer.config().sequences(), held_out_windows })
     }
 
     /// The values of all parameters of the run, in the optimizer's order.
@@ -158,7 +182,7 @@ impl Lab {
     /// # Errors
     /// `order` without a run.
     pub fn values(&self) -> Result<Vec<f32>> {
-        self.trainer.as_ref().ok_or_else(|| no_run("reading values"))?.optimizer().values()
+        self.running("reading values")?.trainer.optimizer().values()
     }
 
     /// Puts the run where another worker's stands, so that gradients and held-out losses are the same: its steps done and
@@ -167,128 +191,49 @@ impl Lab {
     /// # Errors
     /// `order` without a run, `config` for too many or too few values.
     pub fn follow(&mut self, step: usize, values: &[f32]) -> Result<()> {
-        self.trainer.as_mut().ok_or_else(|| no_run("following"))?.follow(step, values)
+        self.training("following", |trainer, _| trainer.follow(step, values))
     }
 
-    /// Mean held-out loss in nats a token, with the adapter as it is switched; `None` if nothing is held out.
+    /// Mean held-out loss in nats a token, with the run's adapter at full strength or as it is merged; `None` if nothing is held out.
     ///
     /// # Errors
-    /// `order` without a run.
+    /// `order` without a run, `merged` while another adapter is merged.
     pub fn evaluate(&self) -> Result<Option<f64>> {
-        self.trainer.as_ref().ok_or_else(|| no_run("evaluating"))?.evaluate(&self.model)
+        let Run { adapter, trainer } = self.running("evaluating")?;
+        self.can_act(adapter.as_deref(), "evaluating the training")?;
+        self.acting(adapter.as_deref(), 1., |lab| trainer.evaluate(&lab.model))
     }
 
-    /// Whether there is a run.
+    /// Whether there is a run, under way or at its end.
     pub fn is_training(&self) -> bool {
-        self.trainer.is_some()
+        self.run.is_some()
     }
 
-    /// What the run takes or, before there is one, what a run of the active adapter or of all weights would take.
+    /// What a run of the named adapter takes. Without a name: what the run takes or, before there is one, what a run of the active adapter or of
+    /// all weights would take.
     ///
     /// # Errors
-    /// `order` if there is nothing to train.
-    pub fn footprint(&self) -> Result<Footprint> {
-        let trainable = match (&self.trainer, &self.full) {
-            (Some(trainer), _) => trainer.optimizer().parameters(),
-            (None, Some(_)) => self.base_parameters(),
-            (None, None) => self.active_adapter("a footprint")?.parameters(),
+    /// `no-adapter`, `order` if there is nothing to train.
+    pub fn footprint(&self, adapter: Option<&str>) -> Result<Footprint> {
+        let trainable = match (adapter, &self.run, &self.full) {
+            (None, Some(run), _) => run.trainer.optimizer().parameters(),
+            (None, None, Some(_)) => self.base_parameters(),
+            (adapter, ..) => self.named(&self.chosen(adapter, "a footprint")?)?.parameters(),
         };
         let numbers = |count: usize| count * size_of::<f32>();
         Ok(Footprint { trainable, gradient_bytes: numbers(trainable), optimizer_bytes: numbers(2 * trainable) })
     }
 
-    /// The run as bytes: adapter or weights, optimizer, position, settings and text.
-    ///
-    /// # Errors
-    /// `order` without a run.
-    pub fn save_state(&self) -> Result<Vec<u8>> {
-        let trainer = self.trainer.as_ref().ok_or_else(|| no_run("saving the state"))?;
-        let base = self.origin()?.to_owned();
-        let context = match &self.full {
-            Some(_) => Context { base, adapter: String::new(), lora: None },
-            None => Context {
-                base,
-                adapter: self.active.clone().unwrap_or_default(),
-                lora: Some(self.active_adapter("saving the state")?.config().clone()),
-            },
-        };
-        trainer.save(serde_json::to_value(context).map_err(|e| Error::format("the saved state", e))?)
-    }
-
-    /// Goes on with a saved run: its adapter is attached, replacing one of the same name, and active; or the weights are what it made of them.
-    ///
-    /// # Errors
-    /// `format`, `shape`, `other-base` for a state that was made on another base, and `unsupported` for the other kind of training.
-    pub fn resume(&mut self, bytes: &[u8]) -> Result<Resumed> {
-        self.not_merged("resuming")?;
-        let saved = SavedRun::read(bytes)?;
-        let context: Context =
-            serde_json::from_value(saved.context().clone()).map_err(|e| Error::format("the saved state", e))?;
-        let expected = self.origin()?;
-        if context.base != expected {
-            return Err(Error::OtherBase { what: "the saved state", expected: expected.to_owned(), got: context.base });
-        }
-        let trainer = match (context.lora, &self.full) {
-            (Some(lora), None) => self.resume_adapter(saved, &context.adapter, &lora)?,
-            (None, Some(full)) => {
-                let (trainer, values) = saved.resume(full.vars.clone(), &self.model)?;
-                trainer.optimizer().set_values(&values)?;
-                trainer
-            }
-            (lora, _) => {
-                let detail = if lora.is_some() { "load the model without it" } else { "load the model for it" };
-                return Err(Error::Unsupported { what: "resuming with full fine-tuning", detail: detail.into() });
-            }
-        };
-        let at = Resumed { step: trainer.steps_done(), steps: trainer.config().steps };
-        (self.trainer, self.generation) = (Some(trainer), None);
-        self.runs += 1;
-        Ok(at)
-    }
-
-    /// The adapter of a saved run in the place of one of the same name, and its trainer.
-    fn resume_adapter(&mut self, saved: SavedRun, name: &str, lora: &LoraConfig) -> Result<Trainer> {
-        // Built under a name of its own, so that a refusal leaves the present adapter alone.
-        let scratch = "\u{0}resume";
-        let adapter = lora::attach(&mut self.model, scratch, lora, &mut Rng::new(lora.seed))?;
-        adapter.switch().set_active(false);
-        let start = adapter.snapshot()?;
-        let resumed = saved.resume(adapter.vars().cloned().collect(), &self.model).and_then(|(trainer, values)| {
-            trainer.optimizer().set_values(&values)?;
-            Ok(trainer)
-        });
-        let trainer = match resumed {
-            Ok(trainer) => trainer,
-            Err(error) => {
-                lora::remove(&mut self.model, scratch)?;
-                return Err(error);
-            }
-        };
-        lora::remove(&mut self.model, name)?;
-        lora::rename(&mut self.model, scratch, name)?;
-        self.adopt(name, adapter)?;
-        self.starts.insert(name.to_owned(), start);
-        Ok(trainer)
-    }
-
-    /// Lends run and model to `f` with the adapter on at full strength.
+    /// Lends the run's trainer and the model to `f` while its adapter acts at full strength.
     fn training<R>(&mut self, what: &'static str, f: impl FnOnce(&mut Trainer, &Gpt2) -> Result<R>) -> Result<R> {
         self.not_merged(what)?;
-        let adapter = match self.full {
-            Some(_) => None,
-            None => Some(self.active_adapter(what)?.clone()),
-        };
-        let trainer = self.trainer.as_mut().ok_or_else(|| no_run(what))?;
-        if let Some(switch) = adapter.as_ref().map(Adapter::switch) {
-            switch.set_active(true);
-            switch.set_strength(1.);
-        }
-        let result = f(trainer, &self.model);
-        self.switch();
-        result
+        self.running(what)?;
+        // Out of its place, so that the rest of the lab can be lent beside it.
+        let mut run = self.run.take();
+        let result = run
+            .as_mut()
+            .map(|Run { adapter, trainer }| self.acting(adapter.as_deref(), 1., |lab| f(trainer, &lab.model)));
+        self.run = run;
+        result.unwrap_or(Err(Error::Order { what, needs: "beginning a training run" }))
     }
-}
-
-fn no_run(what: &'static str) -> Error {
-    Error::Order { what, needs: "beginning a training run" }
 }

@@ -1,6 +1,6 @@
 //! What a lab says: text token by token, and logits.
 
-use super::{Input, Lab};
+use super::{Input, Lab, Voice};
 use crate::error::{Error, Result};
 use crate::generate::{GenerateConfig, Generator};
 use crate::model::CausalLm;
@@ -21,21 +21,21 @@ pub struct Token {
 
 #[derive(Debug)]
 pub(super) struct Generation {
+    /// The adapter that it was begun with, whichever is active by now; `None` for the base.
+    pub speaker: Option<String>,
     generator: Generator,
     decoder: StreamDecoder,
 }
 
 impl Lab {
-    /// Begins a generation; an earlier one is dropped.
+    /// Begins a generation by a voice; an earlier one is dropped.
     ///
     /// # Errors
-    /// `no-tokenizer`, `config`, `token`, `too-short`, and `merged` if the base alone is asked for.
-    pub fn begin_generation(&mut self, prompt: &Input, config: GenerateConfig) -> Result<()> {
-        if !config.adapter {
-            self.not_merged("generating without the adapter")?;
-        }
+    /// `no-tokenizer`, `config`, `token`, `too-short`, `no-adapter`, and `merged` if another than the merged adapter is asked for.
+    pub fn begin_generation(&mut self, prompt: &Input, config: GenerateConfig, voice: impl Into<Voice>) -> Result<()> {
+        let speaker = self.speaker(&voice.into(), "generating without the merged adapter")?;
         let generator = Generator::new(&self.ids(prompt)?, config, self.end_of_text(), &self.model)?;
-        self.generation = Some(Generation { generator, decoder: StreamDecoder::default() });
+        self.generation = Some(Generation { speaker, generator, decoder: StreamDecoder::default() });
         Ok(())
     }
 
@@ -46,11 +46,9 @@ impl Lab {
     pub fn next_token(&mut self) -> Result<Token> {
         let missing = Error::Order { what: "a token", needs: "beginning a generation" };
         let mut generation = self.generation.take().ok_or(missing)?;
-        let adapter = generation.generator.config().adapter;
-        let mut next = |lab: &Self| generation.generator.next(&lab.model);
-        let id = if adapter { next(self) } else { self.without_adapter(next) };
-        let (id, done) = (id?, generation.generator.is_done());
-        let Generation { decoder, .. } = &mut generation;
+        let Generation { speaker, generator, decoder } = &mut generation;
+        let id = self.acting(speaker.as_deref(), self.strength, |lab| generator.next(&lab.model))?;
+        let done = generator.is_done();
         let mut text = String::new();
         if let Some(tokenizer) = &self.tokenizer {
             if let Some(id) = id {
@@ -66,11 +64,17 @@ impl Lab {
         Ok(Token { id, text, done })
     }
 
-    /// The logits of every position `(time · vocabulary)`, with the adapter as it is switched.
+    /// The logits of every position `(time · vocabulary)`, by a voice.
     ///
     /// # Errors
-    /// `token`, `too-long`, `too-short`.
-    pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
+    /// `token`, `too-long`, `too-short`, `no-adapter`, and `merged` if another than the merged adapter is asked for.
+    pub fn logits(&self, ids: &[u32], voice: impl Into<Voice>) -> Result<Vec<f32>> {
+        let speaker = self.speaker(&voice.into(), "logits without the merged adapter")?;
+        self.logits_of(speaker.as_deref(), ids)
+    }
+
+    /// The same, by an adapter that has been looked up.
+    pub(super) fn logits_of(&self, speaker: Option<&str>, ids: &[u32]) -> Result<Vec<f32>> {
         let vocabulary = self.model.vocabulary();
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
             return Err(Error::Token { id, vocabulary });
@@ -81,7 +85,8 @@ impl Lab {
         let ids = Tensor::from_slice(ids, (1, ids.len()), &Device::Cpu)?;
         // A cache that is thrown away: without it the graph for a backward pass would be built.
         let mut cache = KvCache::new(self.model.blocks());
-        let logits = self.model.forward(&ids, &mut Pass { cache: Some(&mut cache), ..Pass::default() })?;
+        let mut pass = Pass { cache: Some(&mut cache), ..Pass::default() };
+        let logits = self.acting(speaker, self.strength, |lab| lab.model.forward(&ids, &mut pass))?;
         Ok(logits.flatten_all()?.to_vec1()?)
     }
 }

@@ -1,6 +1,7 @@
 //! An adapter: the variables of its layers, shared with the model that they sit in.
 
-use super::config::{LoraConfig, Modules};
+use super::config::{LoraConfig, Modules, shortest_names};
+use super::qkv::{self, Fused};
 use super::{LoraLayer, peft};
 use crate::checkpoint::safetensors::{self, TensorFile};
 use crate::error::Result;
@@ -56,7 +57,8 @@ impl Adapter {
         self.layers.values().flat_map(|layer| [&layer.a, &layer.b])
     }
 
-    /// `adapter_model.safetensors`: PEFT's names and orientation, `lora_A (r, in)`, `lora_B (out, r)`.
+    /// `adapter_model.safetensors`: PEFT's names and orientation, `lora_A (r, in)`, `lora_B (out, r)`; of separate q, k
+    /// and v the tensors of one `c_attn`.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.
@@ -67,7 +69,8 @@ impl Adapter {
             tensors.insert(a, layer.a.as_tensor().t()?.contiguous()?);
             tensors.insert(b, layer.b.as_tensor().t()?.contiguous()?);
         }
-        safetensors::write(&peft::fuse_split(tensors, self)?, &[])
+        let joined = Fused::of(self)?.map(|fused| fused.fuse(self, &mut tensors)).transpose()?;
+        safetensors::write(&tensors, joined.as_slice())
     }
 
     /// Loads `adapter_model.safetensors` into the variables: all or nothing.
@@ -76,7 +79,11 @@ impl Adapter {
     /// `missing-tensor`, `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses; the old
     /// values are kept then. Stricter than PEFT, which loads half an adapter with a warning.
     pub fn load_safetensors(&self, bytes: &[u8]) -> Result<()> {
-        let mut file = TensorFile::read(bytes, "adapter_model.safetensors")?;
+        self.load(TensorFile::read_without(bytes, peft::TENSORS, qkv::is_addition)?)
+    }
+
+    /// The same of a file that has been read.
+    pub(super) fn load(&self, mut file: TensorFile) -> Result<()> {
         let mut updates = Vec::new();
         for (name, var) in self.named_vars() {
             let (rows, columns) = var.dims2()?;
@@ -120,21 +127,11 @@ impl Adapter {
         set_all(self.vars().zip(snapshot.iter().cloned()).collect())
     }
 
-    /// The layers' paths as short as they stay unambiguous: `target_modules` for a file.
+    /// `target_modules` for a file, of a model whose linear layers are `available`.
     pub(super) fn target_names(&self, available: &[String]) -> Modules {
-        let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
-        let mut names: Vec<String> = self
-            .layers
-            .keys()
-            .map(|path| {
-                let short = last(path);
-                let exact = available.iter().all(|other| last(other) != short || self.layers.contains_key(other));
-                if exact { short } else { path.clone() }
-            })
-            .collect();
-        names.sort();
-        names.dedup();
-        Modules::List(names)
+        let chosen: Vec<&str> = self.layers.keys().map(String::as_str).collect();
+        let available: Vec<&str> = available.iter().map(String::as_str).collect();
+        Modules::List(shortest_names(&chosen, &available))
     }
 }
 

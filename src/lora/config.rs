@@ -18,6 +18,22 @@ pub enum Scaling {
     Textbook,
 }
 
+impl Scaling {
+    /// The factor of `x·A·B`.
+    pub fn factor(self, alpha: f64, rank: usize) -> f64 {
+        match self {
+            Self::Rank => alpha / rank as f64,
+            Self::SqrtRank => alpha / (rank as f64).sqrt(),
+            Self::Textbook => alpha,
+        }
+    }
+
+    /// The kind in PEFT's files, which have no textbook scaling: it is written as an alpha that is `r` times as large.
+    pub(super) fn in_peft(self) -> Self {
+        if self == Self::Textbook { Self::Rank } else { self }
+    }
+}
+
 /// A choice of layers by their paths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -110,6 +126,11 @@ impl LoraConfig {
         }
     }
 
+    /// The alpha in PEFT's files of a layer of this configuration.
+    pub(super) fn peft_alpha(&self, Choice { rank, alpha, .. }: Choice) -> f64 {
+        if self.scaling == Scaling::Textbook { alpha * rank as f64 } else { alpha }
+    }
+
     /// Compiles the patterns.
     ///
     /// # Errors
@@ -122,8 +143,9 @@ impl LoraConfig {
             }
         }
         for alpha in self.alpha_pattern.values().chain([&self.alpha]) {
-            if !alpha.is_finite() {
-                return Err(Error::config("alpha", "a finite number", alpha));
+            // As an f32, which is what the scaling becomes: 1e39 would be infinite there.
+            if !(*alpha as f32).is_finite() {
+                return Err(Error::config("alpha", "a finite number, also as an f32", alpha));
             }
         }
         if !(0. ..1.).contains(&self.dropout) {
@@ -161,12 +183,7 @@ impl Matcher<'_> {
         }
         let rank = first_match(&self.ranks, path).unwrap_or(self.config.rank);
         let alpha = first_match(&self.alphas, path).unwrap_or(self.config.alpha);
-        let scaling = match self.config.scaling {
-            Scaling::Rank => alpha / rank as f64,
-            Scaling::SqrtRank => alpha / (rank as f64).sqrt(),
-            Scaling::Textbook => alpha,
-        };
-        Some(Choice { rank, alpha, scaling })
+        Some(Choice { rank, alpha, scaling: self.config.scaling.factor(alpha, rank) })
     }
 }
 
@@ -202,6 +219,20 @@ impl<'a> Selector<'a> {
 /// Whether `entry` is the path or its end after a dot.
 pub(super) fn ends_with_module(path: &str, entry: &str) -> bool {
     path.strip_suffix(entry).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// `target_modules` for some of a model's layers: their names where all layers of a name are meant, else their paths.
+pub(super) fn shortest_names(chosen: &[&str], available: &[&str]) -> Vec<String> {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
+    let name = |path: &&str| {
+        let short = last(path);
+        let exact = available.iter().all(|other| last(other) != short || chosen.contains(other));
+        if exact { short } else { (*path).to_owned() }
+    };
+    let mut names: Vec<String> = chosen.iter().map(name).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn patterns<T: Copy>(setting: &'static str, map: &IndexMap<String, T>) -> Result<Vec<(Regex, T)>> {

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::nn::module::{AnyLinear, NamedChildren, for_each_linear};
 
-/// Adds the active adapter to copies of the weights, which then serve without it.
+/// Adds the active adapter to copies of the weights, which are then used in place of base and adapter.
 ///
 /// # Errors
 /// `tensor`, on a defect of ours; nothing is merged then.
@@ -22,7 +22,7 @@ pub fn merge(model: &mut dyn NamedChildren) -> Result<()> {
 /// Goes back to base and adapter.
 ///
 /// # Errors
-/// None; it has the form of its opposite.
+/// None: it returns a `Result` as [`merge`] does.
 pub fn unmerge(model: &mut dyn NamedChildren) -> Result<()> {
     for_each_linear(model, &mut |_, place| {
         if let AnyLinear::Lora(lora) = place {

@@ -1,13 +1,15 @@
-//! PEFT's two files: names, configuration, and separate q, k, v fused into `c_attn`.
+//! PEFT's two files: the names of the tensors, and the configuration.
 
 use super::Adapter;
 use super::config::{ALL_LINEAR, LoraConfig, Modules, Scaling};
+use super::qkv::Fused;
 use crate::error::{Error, Result};
-use candle_core::{Device, Tensor};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+
+/// The file of the tensors, for errors.
+pub(super) const TENSORS: &str = "adapter_model.safetensors";
 
 /// What PEFT puts before a module's path.
 const PREFIX: &str = "base_model.model.";
@@ -63,8 +65,8 @@ pub(super) fn write_config(adapter: &Adapter, available: &[String]) -> Result<St
             }
         }
     }
-    // PEFT has no `all-linear` for GPT-2's Conv1D in old versions, and takes no blocks beside a
-    // regular expression: both are written as the names they came to.
+    // Old versions of PEFT have no `all-linear` for GPT-2's Conv1D, and none takes blocks beside a regular expression:
+    // in both cases the names of the chosen layers are written.
     let resolved =
         targets == Modules::Pattern(ALL_LINEAR.into()) || matches!(targets, Modules::Pattern(_)) && blocks.is_some();
     if resolved {
@@ -72,7 +74,7 @@ pub(super) fn write_config(adapter: &Adapter, available: &[String]) -> Result<St
     }
     if let Some(fused) = Fused::of(adapter)? {
         targets = Modules::List(fused.targets(adapter));
-        (rank_pattern, alpha_pattern) = fused.patterns(adapter, config.rank, alpha);
+        (rank_pattern, alpha_pattern) = fused.patterns(adapter, config.rank, alpha)?;
         (exclude, blocks) = (None, None);
     }
     let written = Written {
@@ -179,7 +181,7 @@ pub fn read_config(json: &str) -> Result<LoraConfig> {
     if let Some((name, _)) = kinds.iter().find(|(_, absent)| !absent) {
         return unsupported(format!("it has {name}"));
     }
-    // These starts take something out of the base, which the files do not hold.
+    // These initialisations (PiSSA, OLoRA, LoftQ) modify the base; the files do not contain that change.
     if let Some(start) = read.init_lora_weights.as_ref().and_then(Value::as_str)
         && !["gaussian", "orthogonal", "eva"].contains(&start)
     {
@@ -202,91 +204,4 @@ pub fn read_config(json: &str) -> Result<LoraConfig> {
     };
     config.matcher()?;
     Ok(config)
-}
-
-/// Which blocks of an adapter sit on the textbook's separate q, k and v, by the path of `attn`.
-///
-/// PEFT's GPT-2 has one `c_attn`. Three adapters on its parts are one of the sum of their ranks:
-/// `A = [A_q; A_k; A_v]`, `B` block diagonal, which is exact.
-struct Fused(BTreeMap<String, [Option<usize>; 3]>);
-
-const PARTS: [&str; 3] = [".W_query", ".W_key", ".W_value"];
-
-impl Fused {
-    /// `None` if the adapter has no such layer.
-    fn of(adapter: &Adapter) -> Result<Option<Self>> {
-        let mut blocks = BTreeMap::<String, [Option<usize>; 3]>::new();
-        for (path, layer) in adapter.layers() {
-            for (i, part) in PARTS.iter().enumerate() {
-                if let Some(attn) = path.strip_suffix(part) {
-                    blocks.entry(attn.into()).or_default()[i] = Some(layer.rank());
-                }
-            }
-        }
-        Ok((!blocks.is_empty()).then_some(Self(blocks)))
-    }
-
-    fn rank(parts: &[Option<usize>; 3]) -> usize {
-        parts.iter().flatten().sum()
-    }
-
-    fn targets(&self, adapter: &Adapter) -> Vec<String> {
-        let others = adapter.layers().keys().filter(|path| !PARTS.iter().any(|part| path.ends_with(part)));
-        others.cloned().chain(self.0.keys().map(|attn| format!("{attn}.c_attn"))).collect()
-    }
-
-    /// Ranks and alphas that give every layer its own scaling again.
-    fn patterns(&self, adapter: &Adapter, r: usize, alpha: f64) -> (IndexMap<String, usize>, IndexMap<String, f64>) {
-        let root = adapter.config().scaling == Scaling::SqrtRank;
-        let alpha_of = |scaling: f64, rank: usize| scaling * if root { (rank as f64).sqrt() } else { rank as f64 };
-        let (mut ranks, mut alphas) = (IndexMap::new(), IndexMap::new());
-        let mut set = |path: String, rank: usize, layer_alpha: f64| {
-            if rank != r || layer_alpha != alpha {
-                ranks.insert(path.clone(), rank);
-                alphas.insert(path, layer_alpha);
-            }
-        };
-        for (path, layer) in adapter.layers() {
-            if !PARTS.iter().any(|part| path.ends_with(part)) {
-                set(path.clone(), layer.rank(), alpha_of(layer.scaling(), layer.rank()));
-            }
-        }
-        // B carries each part's own scaling, so that the fused layer's is 1.
-        for (attn, parts) in &self.0 {
-            set(format!("{attn}.c_attn"), Self::rank(parts), alpha_of(1., Self::rank(parts)));
-        }
-        (ranks, alphas)
-    }
-}
-
-/// Replaces the tensors of separate q, k, v by those of `c_attn`; leaves all others.
-pub(super) fn fuse_split(mut tensors: BTreeMap<String, Tensor>, adapter: &Adapter) -> Result<BTreeMap<String, Tensor>> {
-    let Some(fused) = Fused::of(adapter)? else { return Ok(tensors) };
-    for (attn, parts) in &fused.0 {
-        let rank = Fused::rank(parts);
-        let present = || PARTS.iter().map(|part| adapter.layers().get(&format!("{attn}{part}")));
-        // The parts of one `c_attn` are of one width.
-        let Some(width) = present().flatten().map(|layer| layer.b.dims()[1]).next() else { continue };
-        let (mut a_rows, mut b_blocks, mut before) = (Vec::new(), Vec::new(), 0);
-        for (part, layer) in PARTS.iter().zip(present()) {
-            let [a, b] = tensor_names(&format!("{attn}{part}"));
-            let (a, b) = (tensors.remove(&a), tensors.remove(&b));
-            let (Some(layer), Some(a), Some(b)) = (layer, a, b) else {
-                b_blocks.push(zeros(width, rank)?);
-                continue;
-            };
-            a_rows.push(a);
-            let after = rank - before - layer.rank();
-            b_blocks.push(Tensor::cat(&[zeros(width, before)?, (b * layer.scaling())?, zeros(width, after)?], 1)?);
-            before += layer.rank();
-        }
-        let [a, b] = tensor_names(&format!("{attn}.c_attn"));
-        tensors.insert(a, Tensor::cat(&a_rows, 0)?);
-        tensors.insert(b, Tensor::cat(&b_blocks, 0)?);
-    }
-    Ok(tensors)
-}
-
-fn zeros(rows: usize, columns: usize) -> Result<Tensor> {
-    Ok(Tensor::from_vec(vec![0f32; rows * columns], (rows, columns), &Device::Cpu)?)
 }

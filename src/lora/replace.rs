@@ -2,6 +2,7 @@
 
 use super::config::LoraConfig;
 use super::{Adapter, LinearWithLora, LoraLayer};
+use crate::checkpoint::MOST_NUMBERS;
 use crate::error::{Error, Result};
 use crate::nn::module::{AnyLinear, NamedChildren, for_each_linear};
 use crate::nn::{Linear, lora::Switch};
@@ -33,7 +34,7 @@ pub struct Plan {
     pub layers: Vec<PlannedLayer>,
 }
 
-/// Looks which layers `config` chooses; changes nothing.
+/// Finds the layers that `config` chooses; changes nothing.
 ///
 /// # Errors
 /// `config` for settings that cannot work, `no-target` if nothing matches.
@@ -41,21 +42,22 @@ pub fn plan(model: &mut dyn NamedChildren, config: &LoraConfig) -> Result<Plan> 
     let matcher = config.matcher()?;
     let fits = |rank: usize, most: usize| match rank <= most {
         true => Ok(rank),
-        // More than this only costs memory, which a hostile file could ask for without end.
+        // A higher rank can express nothing more and only takes memory, of which a hostile file could ask for any
+        // amount.
         false => Err(Error::config("rank", format!("at most in + out = {most} of the layer"), rank)),
     };
-    let (mut layers, mut available) = (Vec::new(), Vec::new());
+    let (mut layers, mut available, mut trainable) = (Vec::new(), Vec::new(), 0);
     for_each_linear(model, &mut |path, linear| {
         let (inputs, outputs) = (linear.base().in_features(), linear.base().out_features());
         if let Some(choice) = matcher.choose(path) {
-            layers.push(PlannedLayer {
-                name: path.into(),
-                inputs,
-                outputs,
-                rank: fits(choice.rank, inputs + outputs)?,
-                scaling: choice.scaling,
-                parameters: choice.rank * (inputs + outputs),
-            });
+            let rank = fits(choice.rank, inputs + outputs)?;
+            // All layers together, since an optimizer keeps the moments of all in one list.
+            trainable += rank as u64 * (inputs + outputs) as u64;
+            if trainable > MOST_NUMBERS {
+                return Err(Error::config("rank", format!("at most {MOST_NUMBERS} parameters in all"), trainable));
+            }
+            let parameters = rank * (inputs + outputs);
+            layers.push(PlannedLayer { name: path.into(), inputs, outputs, rank, scaling: choice.scaling, parameters });
         }
         available.push(path.rsplit('.').next().unwrap_or(path).to_owned());
         Ok::<_, Error>(())
@@ -77,8 +79,8 @@ pub fn replace_linear_with_lora(model: &mut dyn NamedChildren, config: &LoraConf
     attach(model, "default", config, rng)
 }
 
-/// Adds an adapter called `name` beside those already there. It is active; whoever wants only one
-/// at a time switches the others off.
+/// Adds an adapter called `name` beside those already there. It is active; the others
+/// have to be switched off if only one is to act.
 ///
 /// # Errors
 /// `config`, `no-target`, `adapter-exists`; the model is unchanged then.
@@ -116,7 +118,7 @@ fn insert(model: &mut dyn NamedChildren, name: &str, adapter: &Adapter) -> Resul
     })
 }
 
-/// Lends the `LinearWithLora` at a place, putting one there first if the layer is plain.
+/// Calls `f` with the `LinearWithLora` at a place, putting one there first if the layer is plain.
 fn with_lora<R>(place: &mut AnyLinear, path: &str, f: impl FnOnce(&mut LinearWithLora) -> R) -> Result<R> {
     if let AnyLinear::Plain(linear) = place {
         // A clone of a linear layer shares its weights.

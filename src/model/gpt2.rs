@@ -4,10 +4,11 @@ use super::CausalLm;
 use super::source::{FromFile, FromRng, Shapes, Source};
 use crate::checkpoint::{Gpt2Config, TensorFile};
 use crate::error::{Error, Result};
-use crate::nn::{AnyLinear, Child, FrozenState, LayerCache, LayerNorm, Linear, NamedChildren, Pass};
+use crate::nn::{AnyLinear, BlockInput, Child, LayerCache, LayerNorm, Linear, NamedChildren, Pass};
 use crate::ops::activation::gelu;
 use crate::ops::attention::{attention, attention_cached};
-use crate::ops::linear::{Dropout, Orientation, dropout};
+use crate::ops::dropout::{Dropout, dropout};
+use crate::ops::frozen_weight::Orientation;
 use crate::rng::Rng;
 use candle_core::{IndexOp, Tensor, Var};
 use candle_nn::{Embedding, Module};
@@ -81,7 +82,8 @@ impl Gpt2 {
     /// A model from `model.safetensors`: with or without the `transformer.` prefix, tied or untied.
     ///
     /// # Errors
-    /// `missing-tensor`, `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses.
+    /// `config`, `unsupported` for a configuration that [`Gpt2Config::check`] refuses; `missing-tensor`,
+    /// `unknown-tensor`, `shape` and what [`TensorFile::read`] refuses.
     pub fn load(config: Gpt2Config, weights: &[u8], qkv: Qkv) -> Result<Self> {
         Self::from_file(config, weights, qkv, &mut |_, tensor| Ok(tensor))
     }
@@ -106,7 +108,8 @@ impl Gpt2 {
         qkv: Qkv,
         wrap: &mut dyn FnMut(&str, Tensor) -> Result<Tensor>,
     ) -> Result<Self> {
-        // Old checkpoints carry the causal mask along, in any type; `attn.c_attn.bias` is not one of them.
+        config.check()?;
+        // Old checkpoints contain the causal mask, in any type; `attn.c_attn.bias` is not one of them.
         let mask = |name: &str| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
         let tied = config.tie_word_embeddings;
         let unwanted = |name: &str| mask(name) || tied && name == "lm_head.weight";
@@ -130,7 +133,7 @@ impl Gpt2 {
         Ok((model, source.vars))
     }
 
-    /// A model of shapes alone, which takes next to no memory: every weight is one zero, repeated.
+    /// A model of shapes alone, which takes hardly any memory: every weight is a single zero, broadcast.
     ///
     /// # Errors
     /// `config` for impossible sizes.
@@ -205,11 +208,11 @@ impl Gpt2 {
         Ok(states)
     }
 
-    /// The last hidden state, after the final norm; `entering` sees what goes into each block.
+    /// The last hidden state, after the final norm; `entering` is called with the input of each block.
     fn through_blocks(&self, ids: &Tensor, pass: &mut Pass, mut entering: impl FnMut(&Tensor)) -> Result<Tensor> {
-        let kept = pass.frozen.as_ref().and_then(|frozen| (**frozen).clone());
+        let kept = pass.block_input.as_ref().and_then(|kept| (**kept).clone());
         let (first, mut x) = match kept {
-            Some(FrozenState { block, hidden }) => (block, hidden),
+            Some(BlockInput { block, hidden }) => (block, hidden),
             None => (0, self.embed(ids, pass)?),
         };
         let Transformer { h, ln_f, .. } = &self.transformer;
@@ -217,11 +220,11 @@ impl Gpt2 {
             entering(&x);
             let y = block.forward(&x, i, pass)?;
             let lowest_that_trains = y.track_op() && !x.track_op();
-            if let Some(frozen) = &mut pass.frozen
+            if let Some(kept) = &mut pass.block_input
                 && lowest_that_trains
                 && i > first
             {
-                **frozen = Some(FrozenState { block: i, hidden: x });
+                **kept = Some(BlockInput { block: i, hidden: x });
             }
             x = y;
         }
@@ -240,7 +243,7 @@ impl Gpt2 {
         }
         let Transformer { wte, wpe, .. } = &self.transformer;
         let x = wte.forward(ids)?.broadcast_add(&wpe.i(past..past + time)?)?;
-        drop_some(&x, pass, 0)
+        model_dropout(&x, pass, 0)
     }
 }
 
@@ -321,10 +324,10 @@ impl Block {
     /// `x (batch, time, d)` → the same shape.
     fn forward(&self, x: &Tensor, i: usize, pass: &mut Pass) -> Result<Tensor> {
         let mixed = self.attn.forward(&self.ln_1.forward(x)?, i, pass)?;
-        let x = (x + drop_some(&mixed, pass, 2 * i as u64 + 1)?)?;
+        let x = (x + model_dropout(&mixed, pass, 2 * i as u64 + 1)?)?;
         let hidden = gelu(&self.mlp.c_fc.forward(&self.ln_2.forward(&x)?, pass)?)?;
         let added = self.mlp.c_proj.forward(&hidden, pass)?;
-        Ok((&x + drop_some(&added, pass, 2 * i as u64 + 2)?)?)
+        Ok((&x + model_dropout(&added, pass, 2 * i as u64 + 2)?)?)
     }
 }
 
@@ -384,8 +387,8 @@ impl NamedChildren for Mlp {
     }
 }
 
-/// Dropout of full training; `place` tells the places of one pass apart.
-fn drop_some(x: &Tensor, pass: &Pass, place: u64) -> Result<Tensor> {
+/// Dropout inside the model, for full training; each `place` of one pass has a mask of its own.
+fn model_dropout(x: &Tensor, pass: &Pass, place: u64) -> Result<Tensor> {
     match pass.dropout_key {
         Some(key) if pass.model_dropout > 0. => {
             let key = Rng::keyed(key, &[place]).next_u64();

@@ -1,4 +1,4 @@
-//! Where a model's weights come from: a file, a generator, or nowhere.
+//! Where a model's weights come from: a file, a random generator, or, for shapes alone, a zero.
 
 use crate::checkpoint::TensorFile;
 use crate::error::Result;

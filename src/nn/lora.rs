@@ -1,11 +1,12 @@
 //! The textbook's two classes: `LoRALayer` and `LinearWithLoRA`.
 //!
-//! They live beside `Linear`, not in `lora/`, because a place for a linear layer ([`super::AnyLinear`])
-//! has to know both; `lora/` holds what is done to whole models.
+//! They stand beside `Linear` and not in `lora/`, because [`super::AnyLinear`], which is either a plain layer or one
+//! with adapters, needs both. `lora/` holds what is done to whole models.
 
 use super::{Linear, Pass};
 use crate::error::{Error, Result};
-use crate::ops::linear::{Dropout, dropout, lora_linear};
+use crate::ops::dropout::{Dropout, dropout};
+use crate::ops::linear::lora_linear;
 use crate::rng::{Rng, key_of};
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[derive(Debug)]
 pub struct Switch {
     active: AtomicBool,
-    /// Bits of an f32: there is no atomic float.
+    /// The bits of an f32, since the standard library has no atomic float.
     strength: AtomicU32,
 }
 

@@ -16,4 +16,4 @@ pub use linear::Linear;
 pub use lora::{LinearWithLora, LoraLayer};
 pub use module::{AnyLinear, Child, NamedChildren};
 pub use norm::LayerNorm;
-pub use pass::{FrozenState, KvCache, LayerCache, Pass};
+pub use pass::{BlockInput, KvCache, LayerCache, Pass};

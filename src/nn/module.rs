@@ -1,5 +1,5 @@
-//! The module tree. The textbook's `replace_linear_with_lora` walks `model.named_children()` and
-//! sets attributes; here a model lends its children one level at a time, by name.
+//! The module tree. The textbook's `replace_linear_with_lora` walks `model.named_children()` and sets attributes; here
+//! a model gives mutable references to its children, one level at a time, by name.
 
 use super::{Linear, LinearWithLora, Pass};
 use crate::error::Result;

@@ -52,10 +52,10 @@ impl KvCache {
     }
 }
 
-/// What enters the lowest block that trains. Of tokens that come again and again it stays the same, and with it all that is computed
-/// below.
+/// What enters the lowest block that trains. For the same tokens it stays the same all through a training, since
+/// nothing that trains has a part in it.
 #[derive(Clone, Debug)]
-pub struct FrozenState {
+pub struct BlockInput {
     /// The block, counted from 0.
     pub(crate) block: usize,
     /// `(batch, time, width)`
@@ -71,7 +71,7 @@ pub struct Pass<'a> {
     pub dropout_key: Option<u64>,
     /// Dropout on embeddings and on what a block adds, for full training; LoRA's own is the adapter's.
     pub model_dropout: f32,
-    /// For tokens that come again: the first pass leaves here what enters the lowest block that trains, if that is not the first one; later ones
-    /// of the same tokens through the same model begin there.
-    pub frozen: Option<&'a mut Option<FrozenState>>,
+    /// A place that belongs to these tokens and this model. The first pass leaves here what enters the lowest block
+    /// that trains, unless that is the first block; later passes begin there.
+    pub block_input: Option<&'a mut Option<BlockInput>>,
 }

@@ -1,123 +1,18 @@
-//! Linear layers whose weight is frozen, alone and with an adapter.
+//! The operations of a linear layer whose weight is frozen, alone and with an adapter.
 
+use super::dropout::Dropout;
+use super::frozen_weight::FrozenWeight;
 use super::{gradient, lock, output, rows_and_width, slice, with_slice};
 use crate::kernel::{self, Packed};
-use crate::rng::Rng;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
-use std::sync::{Arc, Mutex, OnceLock};
-
-/// How a checkpoint stores a linear layer's weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Orientation {
-    /// `(in, out)`: GPT-2's `Conv1D`.
-    InOut,
-    /// `(out, in)`: PyTorch's `nn.Linear`, and a head tied to the token embedding.
-    OutIn,
-}
-
-/// A weight that does not train, packed for the matmul kernel when it is first needed and never again.
-#[derive(Debug)]
-pub struct Frozen {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    orientation: Orientation,
-    forward: OnceLock<Packed>,
-    backward: OnceLock<Packed>,
-}
-
-impl Frozen {
-    /// `weight` as `orientation` says, `bias (out)`.
-    pub fn new(weight: Tensor, bias: Option<Tensor>, orientation: Orientation) -> Result<Self> {
-        let _ = weight.dims2()?;
-        Ok(Self { weight, bias, orientation, forward: OnceLock::new(), backward: OnceLock::new() })
-    }
-
-    /// Input and output features.
-    pub fn features(&self) -> (usize, usize) {
-        let dims = self.weight.dims();
-        match self.orientation {
-            Orientation::InOut => (dims[0], dims[1]),
-            Orientation::OutIn => (dims[1], dims[0]),
-        }
-    }
-
-    /// The packed `(in, out)` operand of `y = x·W`.
-    fn forward(&self) -> Result<&Packed> {
-        let (inputs, outputs) = self.features();
-        self.packed(&self.forward, inputs, outputs, self.orientation == Orientation::OutIn)
-    }
-
-    /// The packed `(out, in)` operand of `dx = dy·Wᵀ`.
-    fn backward(&self) -> Result<&Packed> {
-        let (inputs, outputs) = self.features();
-        self.packed(&self.backward, outputs, inputs, self.orientation == Orientation::InOut)
-    }
-
-    fn packed<'a>(&'a self, slot: &'a OnceLock<Packed>, k: usize, n: usize, transposed: bool) -> Result<&'a Packed> {
-        if let Some(packed) = slot.get() {
-            return Ok(packed);
-        }
-        let pack = if transposed { Packed::new_transposed } else { Packed::new };
-        let packed = with_slice(&self.weight, |weight| pack(weight, k, n))?;
-        Ok(slot.get_or_init(|| packed))
-    }
-
-    /// Whether what the kernel reads is still what the checkpoint holds, bit for bit.
-    pub fn packed_equals_weight(&self) -> Result<bool> {
-        let (inputs, outputs) = self.features();
-        with_slice(&self.weight, |weight| {
-            let at = |i: usize, o: usize| match self.orientation {
-                Orientation::InOut => weight[i * outputs + o],
-                Orientation::OutIn => weight[o * inputs + i],
-            };
-            let same = |i: usize, o: usize| {
-                self.forward.get().is_none_or(|p| p.get(i, o).to_bits() == at(i, o).to_bits())
-                    && self.backward.get().is_none_or(|p| p.get(o, i).to_bits() == at(i, o).to_bits())
-            };
-            (0..inputs).all(|i| (0..outputs).all(|o| same(i, o)))
-        })
-    }
-
-    /// `y = x·W + bias`, and `+ h·B` of an adapter, into a new buffer; `x (rows, in)`, `h (rows, rank)`.
-    fn apply(&self, x: &[f32], rows: usize, adapter: Option<(&[f32], &Packed)>) -> Result<Vec<f32>> {
-        let bias = self.bias.as_ref();
-        let product =
-            |bias: Option<&[f32]>| Ok::<_, candle_core::Error>(multiply(x, self.forward()?, bias, adapter, rows));
-        bias.map_or_else(|| product(None), |bias| with_slice(bias, |bias| product(Some(bias)))?)
-    }
-
-    /// `dx = dy·Wᵀ`, and `+ dh·Aᵀ` of an adapter, into a new buffer; `dy (rows, out)`, `dh (rows, rank)`.
-    fn apply_backward(&self, dy: &[f32], rows: usize, adapter: Option<(&[f32], &Packed)>) -> Result<Vec<f32>> {
-        Ok(multiply(dy, self.backward()?, None, adapter, rows))
-    }
-
-    fn output_shape(&self, x: &Shape) -> Result<Vec<usize>> {
-        let (inputs, outputs) = self.features();
-        let mut dims = x.dims().to_vec();
-        match dims.last_mut() {
-            Some(last) if *last == inputs => *last = outputs,
-            _ => candle_core::bail!("a linear layer of {inputs} inputs got {dims:?}"),
-        }
-        Ok(dims)
-    }
-}
-
-/// `x·w + bias + h·b` into a new buffer.
-fn multiply(x: &[f32], w: &Packed, bias: Option<&[f32]>, adapter: Option<(&[f32], &Packed)>, rows: usize) -> Vec<f32> {
-    let mut y = vec![0.; rows * w.n()];
-    match adapter {
-        Some((h, b)) => kernel::matmul_packed_plus(x, w, bias, h, b, &mut y),
-        None => kernel::matmul_packed(x, w, bias, &mut y),
-    }
-    y
-}
+use std::sync::{Arc, Mutex};
 
 /// `y = x·W + bias` with a frozen weight: `x (…, in)` → `(…, out)`. Its backward is `dx` alone.
-pub fn linear(x: &Tensor, frozen: &Arc<Frozen>) -> Result<Tensor> {
+pub fn linear(x: &Tensor, frozen: &Arc<FrozenWeight>) -> Result<Tensor> {
     x.contiguous()?.apply_op1(FrozenLinear(Arc::clone(frozen)))
 }
 
-struct FrozenLinear(Arc<Frozen>);
+struct FrozenLinear(Arc<FrozenWeight>);
 
 impl CustomOp1 for FrozenLinear {
     fn name(&self) -> &'static str {
@@ -137,61 +32,13 @@ impl CustomOp1 for FrozenLinear {
     }
 }
 
-/// Dropout on an adapter's input: which numbers are kept is a function of `key` alone.
-#[derive(Clone, Debug)]
-pub struct Dropout {
-    /// Share of the inputs set to zero, in `[0, 1)`.
-    pub probability: f32,
-    /// Seed, step, sequence and layer, mixed.
-    pub key: u64,
-}
-
-impl Dropout {
-    /// `x ∘ mask / (1 − p)`; applied to a gradient it is its own backward.
-    fn apply(&self, x: &mut [f32]) {
-        let scale = 1. / (1. - self.probability);
-        let dropped = (self.probability * 65_536.) as u64;
-        let mut rng = Rng::new(self.key);
-        // One draw decides on four numbers, 16 bits each.
-        for xs in x.chunks_mut(4) {
-            let bits = rng.next_u64();
-            for (i, x) in xs.iter_mut().enumerate() {
-                *x *= if bits >> (16 * i) & 0xFFFF < dropped { 0. } else { scale };
-            }
-        }
-    }
-}
-
-/// `x ∘ mask / (1 − p)` as a tensor operation. The mask is drawn again in the backward pass rather than kept.
-pub fn dropout(x: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(dropout.clone())
-}
-
-impl CustomOp1 for Dropout {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut y = slice(x, layout)?.to_vec();
-        self.apply(&mut y);
-        output(y, layout.shape())
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let mut dx = with_slice(dy, <[f32]>::to_vec)?;
-        self.apply(&mut dx);
-        Ok(Some(gradient(dx, x)?))
-    }
-}
-
 /// Base and adapter of one layer as one operation: `y = x·W + bias + s·(x·A)·B`.
 ///
 /// `x (…, in)`, `a (in, rank)`, `b (rank, out)`, result `(…, out)` (Hu et al., "LoRA", 2021, eq. 3).
 /// `dropout` acts on the adapter's input only, as in PEFT.
 pub fn lora_linear(
     x: &Tensor,
-    frozen: &Arc<Frozen>,
+    frozen: &Arc<FrozenWeight>,
     a: &Tensor,
     b: &Tensor,
     scale: f32,
@@ -202,7 +49,7 @@ pub fn lora_linear(
 }
 
 struct LoraLinear {
-    frozen: Arc<Frozen>,
+    frozen: Arc<FrozenWeight>,
     scale: f32,
     dropout: Option<Dropout>,
     /// `s·x·A (rows, rank)`, which the gradient of B needs.
@@ -210,7 +57,7 @@ struct LoraLinear {
 }
 
 impl LoraLinear {
-    /// What the adapter sees of `x`.
+    /// The adapter's input: `x` after its dropout.
     fn dropped<'a>(&self, x: &'a [f32]) -> std::borrow::Cow<'a, [f32]> {
         match &self.dropout {
             None => x.into(),
@@ -293,6 +140,7 @@ impl CustomOp3 for LoraLinear {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frozen_weight::Orientation;
     use super::*;
     use candle_core::{Device, Var};
     #[cfg(target_arch = "wasm32")]
@@ -310,7 +158,7 @@ mod tests {
         let (a, b, variable) = (trains(inputs, rank), trains(rank, outputs), trains(rows, inputs));
         for (x, below_trains) in [(tensor(rows, inputs), false), (variable.as_tensor().clone(), true)] {
             let weight = tensor(inputs, outputs);
-            let frozen = Arc::new(Frozen::new(weight.clone(), None, Orientation::InOut).unwrap());
+            let frozen = Arc::new(FrozenWeight::new(weight.clone(), None, Orientation::InOut).unwrap());
             let y = lora_linear(&x, &frozen, a.as_tensor(), b.as_tensor(), 2., None).unwrap();
             let store = y.sum_all().unwrap().backward().unwrap();
             assert!(store.get(a.as_tensor()).is_some() && store.get(b.as_tensor()).is_some());
@@ -323,7 +171,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_to_go_back_through_a_frozen_layer_that_nothing_below_needs() {
-        let frozen = Arc::new(Frozen::new(tensor(6, 5), None, Orientation::InOut).unwrap());
+        let frozen = Arc::new(FrozenWeight::new(tensor(6, 5), None, Orientation::InOut).unwrap());
         assert!(!linear(&tensor(3, 6), &frozen).unwrap().track_op());
         assert!(linear(Var::from_tensor(&tensor(3, 6)).unwrap().as_tensor(), &frozen).unwrap().track_op());
     }

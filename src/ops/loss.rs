@@ -28,7 +28,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32], scale: f32) -> Result<Ten
 struct CrossEntropy {
     targets: Vec<u32>,
     scale: f32,
-    /// `scale · (softmax − one-hot)`: the forward pass has all it takes, so it is made there.
+    /// `scale · (softmax − one-hot)`, computed in the forward pass, which has the probabilities anyway.
     dlogits: Mutex<Vec<f32>>,
 }
 
@@ -50,7 +50,7 @@ impl CustomOp1 for CrossEntropy {
             candle_core::bail!("the backward pass of a cross-entropy can run only once");
         }
         let dloss = dloss.to_scalar::<f32>()?;
-        // The loss is the root of the graph: its own gradient is 1 unless somebody scales it.
+        // The loss is the root of the graph: its own gradient is 1 unless the caller has scaled it.
         if dloss != 1. {
             dlogits.iter_mut().for_each(|d| *d *= dloss);
         }

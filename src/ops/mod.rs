@@ -4,7 +4,9 @@
 //! computes gradients for frozen weights; here each is one node of the graph, and nothing is
 //! computed for what does not train.
 //!
-//! - [`linear`] – a frozen linear layer, alone or with its adapter
+//! - [`frozen_weight`] – a weight that does not train, packed
+//! - [`linear`] – a linear layer with such a weight, alone or with its adapter
+//! - [`dropout`] – dropout, its mask a function of a key
 //! - [`trainable`] – a linear layer whose own weight trains
 //! - [`activation`] – GELU
 //! - [`norm`] – layer norm
@@ -13,6 +15,8 @@
 
 pub mod activation;
 pub mod attention;
+pub mod dropout;
+pub mod frozen_weight;
 pub mod linear;
 pub mod loss;
 pub mod norm;
@@ -56,7 +60,8 @@ fn rows_and_width(shape: &Shape) -> (usize, usize) {
     (shape.elem_count().checked_div(width).unwrap_or(0), width)
 }
 
-/// The kept numbers; a poisoned lock still holds them whole, for they are written in one assignment.
+/// Locks what the forward pass saved. Poisoning is ignored: the value is replaced in one assignment, so it is always
+/// whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

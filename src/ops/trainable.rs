@@ -1,6 +1,6 @@
 //! A linear layer whose own weight trains: pretraining and full fine-tuning.
 
-use super::linear::Orientation;
+use super::frozen_weight::Orientation;
 use super::{gradient, output, rows_and_width, slice, with_slice};
 use crate::kernel::{self, Packed};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};

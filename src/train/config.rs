@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Optimizer steps of the whole run: what the schedule is laid over.
+    /// Optimizer steps of the whole run, over which the schedule extends.
     pub steps: usize,
-    /// Sequences a gradient.
+    /// Sequences in one gradient.
     pub batch_size: usize,
     /// Gradients summed into one step.
     pub accumulation: usize,
-    /// Tokens a sequence.
+    /// Tokens in a sequence.
     pub block_size: usize,
     pub learning_rate: f64,
     /// The least learning rate of the cosine, as a share of `learning_rate`.
@@ -32,7 +32,7 @@ pub struct TrainConfig {
     pub held_out: f64,
     /// Steps between held-out losses; 0 for none.
     pub evaluate_every: usize,
-    /// Windows a held-out loss is the mean of.
+    /// Number of windows that the held-out loss is the mean of.
     pub evaluation_windows: usize,
     /// Dropout inside the model, for full training.
     pub model_dropout: f32,

@@ -1,5 +1,5 @@
-//! Random windows of a text. A window is a function of seed, step and sequence: no state, so any
-//! worker can draw any of them.
+//! Random windows of a text. A window is a function of seed, step and sequence, so that any worker can draw any of
+//! them.
 
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -23,7 +23,8 @@ impl TokenData {
             return Err(Error::config("heldOut", "0 to 0.9", held_out));
         }
         let held_out_from = ids.len() - (ids.len() as f64 * held_out) as usize;
-        // What there is too little of to train on is told first: it asks for more text than the other.
+        // If there is too little for both parts, the training part is reported: it needs more text than the held-out
+        // one.
         let data = Self::split(ids, held_out_from, block, vocabulary)?;
         let got = data.held_out().len();
         if held_out > 0. && got < 2 {

@@ -12,8 +12,8 @@ pub struct Gradients {
     pub values: Vec<f32>,
 }
 
-/// The gradients of a step so far. Who adds them in the order of the sequences gets the same bits,
-/// wherever they were computed.
+/// The gradients of a step so far. Added in the order of the sequences they give the same bits, wherever they were
+/// computed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientSum {
     pub(super) loss: f64,

@@ -47,7 +47,7 @@ pub(super) struct Snapshot {
     step: usize,
 }
 
-/// The values of all variables, one after the other, into a buffer that may have been used before.
+/// The values of all variables, one after the other, into a buffer whose memory is used again.
 ///
 /// # Errors
 /// `tensor`, on a defect of ours.
@@ -114,7 +114,7 @@ impl AdamW {
         Ok(all)
     }
 
-    /// Copies all that an update changes into buffers that may have been used before.
+    /// Copies all that an update changes, into buffers whose memory is used again.
     pub(super) fn remember(&self, snapshot: &mut Snapshot) -> Result<()> {
         read_values(&self.vars, &mut snapshot.values)?;
         snapshot.moments.clone_from(&self.moments);
@@ -156,7 +156,8 @@ impl AdamW {
         Ok(())
     }
 
-    /// One update with `gradients · scale`, in the order of [`Self::values`]; says whether all values are finite after it.
+    /// One update with `gradients · scale`, in the order of [`Self::values`]; says whether all values are finite after
+    /// it.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// It stays.
+    /// It stays the same.
     Constant,
     /// Half a cosine down to the smallest (Loshchilov and Hutter, "SGDR", 2017, eq. 5).
     #[default]

@@ -14,6 +14,11 @@ use std::collections::BTreeMap;
 
 const WHAT: &str = "the saved state";
 const KEY: &str = "lora_lab_state";
+/// The values that what trains began with.
+const START: &str = "start";
+/// The text, as token ids.
+const IDS: &str = "ids";
+const VERSION: u32 = 2;
 
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
@@ -26,20 +31,21 @@ struct Header {
     context: serde_json::Value,
 }
 
-/// The header of a saved run, before its variables are known.
+/// A saved run whose variables do not exist yet.
 pub struct SavedRun {
     header: Header,
     file: TensorFile,
+    ids: Vec<u32>,
 }
 
 impl Trainer {
-    /// The run as bytes. `context` is kept with it for whoever resumes.
+    /// The run as bytes. `context` is saved with it, for the caller that resumes, and so is `start`, the values that what trains began with.
     ///
     /// # Errors
     /// `tensor`, on a defect of ours.
-    pub fn save(&self, context: serde_json::Value) -> Result<Vec<u8>> {
+    pub fn save(&self, context: serde_json::Value, start: Option<Tensor>) -> Result<Vec<u8>> {
         let header = Header {
-            version: 1,
+            version: VERSION,
             config: self.config.clone(),
             step: self.steps_done(),
             held_out_from: self.data.train().len(),
@@ -48,15 +54,13 @@ impl Trainer {
         let header = serde_json::to_string(&header).map_err(|e| Error::format(WHAT, e))?;
         let ([m, v], _) = self.optimizer.state();
         let flat = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
-        // A token id is below 2²⁴, so an f32 holds it exactly.
-        let ids: Vec<f32> = self.data.ids().iter().map(|&id| id as f32).collect();
-        let tensors = BTreeMap::from([
+        let mut tensors = BTreeMap::from([
             ("values".to_owned(), flat(&self.optimizer.values()?)?),
             ("moment1".to_owned(), flat(m)?),
             ("moment2".to_owned(), flat(v)?),
-            ("ids".to_owned(), flat(&ids)?),
         ]);
-        safetensors::write(&tensors, &[(KEY, header)])
+        tensors.extend(start.map(|start| (START.to_owned(), start)));
+        safetensors::write_with_integers(&tensors, (IDS, self.data.ids()), &[(KEY, header)])
     }
 }
 
@@ -64,18 +68,20 @@ impl SavedRun {
     /// Reads and checks what [`Trainer::save`] wrote.
     ///
     /// # Errors
-    /// `format` and what [`TensorFile::read`] refuses.
+    /// `format` and what [`TensorFile::read_with_integers`] refuses.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let file = TensorFile::read(bytes, WHAT)?;
-        let header = file.metadata(KEY).ok_or_else(|| Error::format(WHAT, format!("it has no {KEY}")))?;
+        let header = TensorFile::read_without(bytes, WHAT, |_| true)?;
+        let header = header.metadata(KEY).ok_or_else(|| Error::format(WHAT, format!("it has no {KEY}")))?;
         let header: Header = serde_json::from_str(header).map_err(|e| Error::format(WHAT, e))?;
         if header.step > 1_000_000 {
             return Err(Error::format(WHAT, format!("step {}, expected at most 1000000", header.step)));
         }
-        if header.version != 1 {
-            return Err(Error::format(WHAT, format!("version {}, expected 1", header.version)));
+        if header.version != VERSION {
+            return Err(Error::format(WHAT, format!("version {}, expected {VERSION}", header.version)));
         }
-        Ok(Self { header, file })
+        let mut file = TensorFile::read_with_integers(bytes, WHAT, IDS)?;
+        let ids = file.take_integers(IDS)?;
+        Ok(Self { header, file, ids })
     }
 
     /// What was kept with it.
@@ -88,6 +94,14 @@ impl SavedRun {
         &self.header.config
     }
 
+    /// The values, `count` of them, that what trains began with.
+    ///
+    /// # Errors
+    /// `missing-tensor`, `shape`.
+    pub fn take_start(&mut self, count: usize) -> Result<Tensor> {
+        self.file.take(START, &[count])
+    }
+
     /// Goes on: a trainer of `vars` as it was when it was saved, and the values it had.
     ///
     /// # Errors
@@ -97,16 +111,13 @@ impl SavedRun {
         let count = vars.iter().map(|var| var.elem_count()).sum();
         let mut take = |name: &str, length: usize| Ok::<_, Error>(self.file.take(name, &[length])?.to_vec1::<f32>()?);
         let (values, m, v) = (take("values", count)?, take("moment1", count)?, take("moment2", count)?);
-        let length = self.file.get("ids").map_or(0, Tensor::elem_count);
-        let ids = self.file.take("ids", &[length])?.to_vec1::<f32>()?;
         self.file.finish()?;
         if v.iter().any(|&x| x < 0.) {
             return Err(Error::format(WHAT, "a second moment is negative"));
         }
-        let ids: Vec<u32> = ids.into_iter().map(|id| id as u32).collect();
         let Header { config, step, held_out_from, .. } = self.header;
         config.check()?;
-        let data = TokenData::split(ids, held_out_from, config.block_size, model.vocabulary())?;
+        let data = TokenData::split(self.ids, held_out_from, config.block_size, model.vocabulary())?;
         let mut trainer = Trainer::with_data(vars, data, config, model)?;
         trainer.optimizer.set_state([m, v], step)?;
         Ok((trainer, values))

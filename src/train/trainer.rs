@@ -8,14 +8,14 @@ use super::config::TrainConfig;
 use super::data::TokenData;
 use super::gradients::{GradientSum, Gradients};
 use super::optimizer::{AdamW, Snapshot};
+pub use super::window::mean_loss;
+use super::window::{gradients, targets, window_loss};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::CausalLm;
-use crate::nn::{FrozenState, Pass};
-use crate::ops::loss::cross_entropy;
-use crate::ops::with_slice;
+use crate::nn::{BlockInput, Pass};
 use crate::rng::Rng;
-use candle_core::{Device, Tensor, Var};
+use candle_core::Var;
 use serde::Serialize;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -40,18 +40,19 @@ pub struct Step {
     pub done: bool,
 }
 
-/// A training run of some variables of a model. The model is lent to each call, because generation
-/// needs it between the steps.
+/// A training run of some variables of a model. The model is passed to each call, because generation needs it between
+/// the steps.
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) data: TokenData,
     pub(super) optimizer: AdamW,
-    /// The last state that gave a finite loss, while the next one has not proved itself. Its buffers are used again in each step.
+    /// The last state whose loss is known to be finite: the one before the latest update. Its buffers are used again in
+    /// each step.
     proven: Option<Snapshot>,
-    /// One for each held-out window, the only tokens that surely come again: with adapters in the top blocks alone, those below
-    /// are computed for them once.
-    frozen: Mutex<Vec<Option<FrozenState>>>,
+    /// One for each held-out window. The same windows are evaluated again and again, so that the blocks below all
+    /// adapters are computed once for each of them.
+    block_inputs: Mutex<Vec<Option<BlockInput>>>,
 }
 
 impl Trainer {
@@ -76,7 +77,7 @@ impl Trainer {
             return Err(Error::config("blockSize", expected, config.block_size));
         }
         let optimizer = AdamW::new(vars, config.optimizer())?;
-        Ok(Self { config, data, optimizer, proven: None, frozen: Mutex::default() })
+        Ok(Self { config, data, optimizer, proven: None, block_inputs: Mutex::default() })
     }
 
     /// The settings.
@@ -107,8 +108,8 @@ impl Trainer {
     /// One optimizer step. A run may go on past its last step, at the schedule's last rate.
     ///
     /// # Errors
-    /// `diverged` if the loss or a parameter is no longer finite: the values of the last step that
-    /// proved good are then back in place.
+    /// `diverged` if the loss, its gradient or a parameter is no longer finite: the values of the last step whose loss
+    /// was finite are then restored. And those of [`Self::gradients`].
     pub fn step(&mut self, model: &dyn CausalLm) -> Result<Step> {
         let mut sum = self.gradient_sum();
         self.add_gradients(model, 0..self.config.sequences(), &mut sum)?;
@@ -121,7 +122,7 @@ impl Trainer {
         GradientSum::new(self.optimizer.parameters())
     }
 
-    /// Adds the gradients of some of the next step's sequences as they come: only one is in memory.
+    /// Adds the gradients of some of the next step's sequences one by one, so that only one is in memory.
     ///
     /// # Errors
     /// See [`Self::gradients`].
@@ -137,14 +138,14 @@ impl Trainer {
     /// The gradients of some of the next step's sequences, one each.
     ///
     /// # Errors
-    /// `tensor`, on a defect of ours.
+    /// `no-gradient` if the model's loss does not depend on all that is to train; `tensor`, on a defect of ours.
     pub fn gradients(&self, model: &dyn CausalLm, sequences: Range<usize>) -> Result<Vec<Gradients>> {
         let Self { config, data, .. } = self;
         let step = self.steps_done();
         let tokens = config.sequences() * config.block_size;
         let one = |sequence: usize| {
             let window = data.window(config.block_size, config.seed, step, sequence);
-            // Another stream than the window's: a last part sets it off.
+            // The last part of the key makes this another stream than the window's.
             let dropout_key = Rng::keyed(config.seed, &[step as u64, sequence as u64, 1]).next_u64();
             self.gradients_of(model, window, tokens, Some(dropout_key))
         };
@@ -155,7 +156,7 @@ impl Trainer {
     /// and `tokens` the number of targets of the whole step.
     ///
     /// # Errors
-    /// `tensor`, on a defect of ours.
+    /// See [`gradients`].
     pub fn gradients_of(
         &self,
         model: &dyn CausalLm,
@@ -188,9 +189,15 @@ impl Trainer {
             let expected = of(self.config.sequences(), self.optimizer.parameters());
             return Err(Error::config("gradients", expected, of(sequences, sum.len())));
         }
+        let step = self.steps_done() + 1;
+        if !loss.is_finite() {
+            return Err(self.diverged(step, format!("the loss became {loss}"))?);
+        }
         let grad_norm = kernel::sum_of_squares(&sum).sqrt();
-        if !loss.is_finite() || !grad_norm.is_finite() {
-            return Err(self.diverged(loss)?);
+        if !grad_norm.is_finite() {
+            return Err(
+                self.diverged(step, format!("the norm of the gradient became {grad_norm}, at a loss of {loss},"))?
+            );
         }
         let learning_rate = self.learning_rate();
         let mut proven = self.proven.take().unwrap_or_default();
@@ -198,10 +205,11 @@ impl Trainer {
         let finite = self.optimizer.update(&sum, self.clip(grad_norm), learning_rate)?;
         self.proven = Some(proven);
         if !finite {
-            return Err(self.diverged(f64::NAN)?);
+            let what = format!("the update made a parameter infinite or NaN, after a loss of {loss},");
+            return Err(self.diverged(step, what)?);
         }
         Ok(Step {
-            step: self.steps_done(),
+            step,
             loss,
             held_out_loss: None,
             learning_rate,
@@ -226,8 +234,8 @@ impl Trainer {
         every > 0 && (step.is_multiple_of(every) || step == steps)
     }
 
-    /// Puts the run of a worker among several where another one's stands: its step and its values, which are all that
-    /// gradients depend on. The moments stay what they were.
+    /// Takes over step and values of another worker's run: all that gradients depend on. The moments are left as they
+    /// are.
     ///
     /// # Errors
     /// `config` if the values are not as many as the run has parameters.
@@ -254,13 +262,12 @@ impl Trainer {
         if most > 0. { (most / (norm + 1e-6)).min(1.) } else { 1. }
     }
 
-    /// Goes back to the last proven state and says so.
-    fn diverged(&mut self, loss: f64) -> Result<Error> {
-        let step = self.steps_done() + 1;
+    /// Restores the last state whose loss was finite; `what` happened in `step`, counted from 1.
+    fn diverged(&mut self, step: usize, what: String) -> Result<Error> {
         if let Some(proven) = self.proven.take() {
             self.optimizer.go_back(proven)?;
         }
-        Ok(Error::Diverged { step, loss, kept: self.steps_done() })
+        Ok(Error::Diverged { what, step, kept: self.steps_done() })
     }
 
     /// Mean loss of the held-out part in nats a token; `None` if nothing is held out.
@@ -276,80 +283,23 @@ impl Trainer {
         self.data.held_out_windows(self.config.block_size, self.config.evaluation_windows)
     }
 
-    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give [`Self::evaluate`]. Unlike there, the
-    /// model has to be the same each time, but for what trains: blocks that have no part in that are computed once.
+    /// What some of the held-out windows add to the mean loss; summed in their order, all of them give
+    /// [`Self::evaluate`]. Unlike there, nothing of the model but the variables may have changed since the last call:
+    /// what the blocks below the variables compute is kept.
     ///
     /// # Errors
-    /// See [`mean_loss`]; `config` for a window that there is not.
+    /// See [`mean_loss`]; `config` for a window that does not exist.
     pub fn held_out_losses(&self, model: &dyn CausalLm, windows: Range<usize>) -> Result<Vec<f64>> {
         let all = self.held_out_windows();
         let Some(some) = all.get(windows.clone()) else {
             return Err(Error::config("windows", format!("0 to {}", all.len()), format!("{windows:?}")));
         };
-        let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
-        frozen.resize(all.len(), None);
+        let mut inputs = self.block_inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.resize(all.len(), None);
         let tokens = targets(&all);
-        let loss = |(window, frozen): (&&[u32], &mut _)| {
-            window_loss(model, window, tokens, &mut Pass { frozen: Some(frozen), ..Pass::default() })
+        let loss = |(window, input): (&&[u32], &mut _)| {
+            window_loss(model, window, tokens, &mut Pass { block_input: Some(input), ..Pass::default() })
         };
-        some.iter().zip(&mut frozen[windows]).map(loss).collect()
+        some.iter().zip(&mut inputs[windows]).map(loss).collect()
     }
-}
-
-/// Loss of one window and its gradients, those of `vars` one after the other: `window[..n−1]` are the inputs, `window[1..]`
-/// the targets, and `tokens` the number of targets of the whole step.
-///
-/// # Errors
-/// `too-short`, `too-long`; `tensor` for an id outside the vocabulary.
-pub fn gradients(
-    model: &dyn CausalLm,
-    vars: &[Var],
-    window: &[u32],
-    tokens: usize,
-    pass: &mut Pass,
-) -> Result<Gradients> {
-    let loss = sequence_loss(model, window, tokens, pass)?;
-    let store = loss.backward()?;
-    let mut values = Vec::with_capacity(vars.iter().map(|var| var.elem_count()).sum());
-    for var in vars {
-        match store.get(var.as_tensor()) {
-            Some(gradient) => with_slice(gradient, |gradient| values.extend_from_slice(gradient))?,
-            None => values.resize(values.len() + var.elem_count(), 0.),
-        }
-    }
-    Ok(Gradients { loss: f64::from(loss.to_scalar::<f32>()?), values })
-}
-
-/// Mean loss of some windows in nats a token, each `window[1..]` given what is before it; `None` for
-/// no windows.
-///
-/// # Errors
-/// `too-long`; `tensor` for an id outside the vocabulary.
-pub fn mean_loss(model: &dyn CausalLm, windows: &[&[u32]]) -> Result<Option<f64>> {
-    let tokens = targets(windows);
-    let mut sum = 0.;
-    for window in windows {
-        sum += window_loss(model, window, tokens, &mut Pass::default())?;
-    }
-    Ok((tokens > 0).then_some(sum))
-}
-
-fn targets(windows: &[&[u32]]) -> usize {
-    windows.iter().map(|window| window.len().saturating_sub(1)).sum()
-}
-
-/// What a window adds to a mean over `tokens` targets.
-fn window_loss(model: &dyn CausalLm, window: &[u32], tokens: usize, pass: &mut Pass) -> Result<f64> {
-    Ok(f64::from(sequence_loss(model, window, tokens, pass)?.to_scalar::<f32>()?))
-}
-
-/// The summed next-token loss of a window divided by `tokens`, a scalar.
-fn sequence_loss(model: &dyn CausalLm, window: &[u32], tokens: usize, pass: &mut Pass) -> Result<Tensor> {
-    let (inputs, targets) = match window {
-        [] | [_] => return Err(Error::TooShort { part: "a window", got: window.len(), needed: 2 }),
-        [inputs @ .., _] => (inputs, &window[1..]),
-    };
-    let ids = Tensor::from_slice(inputs, (1, inputs.len()), &Device::Cpu)?;
-    let logits = model.forward(&ids, pass)?;
-    Ok(cross_entropy(&logits, targets, 1. / tokens as f32)?)
 }

@@ -1,9 +1,11 @@
 //! Options and results, by way of JSON: serde checks on one side what JavaScript gives on the other.
 
 use super::error::with_code;
+use crate::lab::Voice;
 use crate::train::Gradients;
 use js_sys::{Array, Float32Array, JSON, Object, Reflect, Uint32Array};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// A plain object of options; `undefined` is the defaults.
@@ -11,8 +13,47 @@ pub fn options<T: DeserializeOwned + Default>(value: &JsValue) -> Result<T, JsVa
     if value.is_undefined() || value.is_null() {
         return Ok(T::default());
     }
+    read(value)
+}
+
+/// A plain object that has to be there.
+pub fn read<T: DeserializeOwned>(value: &JsValue) -> Result<T, JsValue> {
     let json = JSON::stringify(value)?.as_string().unwrap_or_default();
-    serde_json::from_str(&json).map_err(|e| with_code(&format!("the options cannot be read: {e}"), "config"))
+    serde_json::from_str(&json).map_err(|error| {
+        let message = unreadable::<T>(&json).unwrap_or_else(|| format!("the options cannot be read: {error}"));
+        with_code(&message, "config")
+    })
+}
+
+/// Which of the options it is that cannot be read. Where each may be left out, that one cannot be read alone either.
+fn unreadable<T: DeserializeOwned>(json: &str) -> Option<String> {
+    let all: Map<String, Value> = serde_json::from_str(json).ok()?;
+    serde_json::from_value::<T>(Value::Object(Map::new())).ok()?;
+    all.into_iter().find_map(|(name, value)| {
+        let got = value.to_string();
+        let alone = Value::Object(Map::from_iter([(name.clone(), value)]));
+        let error = serde_json::from_value::<T>(alone).err()?;
+        Some(format!("setting \"{name}\" is {got}: {error}"))
+    })
+}
+
+/// An adapter's name, or nothing for the default.
+pub fn adapter(value: &JsValue) -> Result<Option<String>, JsValue> {
+    match value.as_string() {
+        None if value.is_undefined() || value.is_null() => Ok(None),
+        None => Err(with_code("adapter: the name of an adapter is expected (a string)", "config")),
+        name => Ok(name),
+    }
+}
+
+/// An adapter's name, `true` or nothing for the active one, `false` for the base.
+pub fn voice(value: &JsValue) -> Result<Voice, JsValue> {
+    match (value.as_bool(), value.as_string()) {
+        (Some(adapter), _) => Ok(adapter.into()),
+        (_, Some(name)) => Ok(Voice::Adapter(name)),
+        _ if value.is_undefined() || value.is_null() => Ok(Voice::Active),
+        _ => Err(with_code("adapter: the name of an adapter, true or false is expected", "config")),
+    }
 }
 
 /// A result as a plain object.

@@ -1,6 +1,6 @@
 //! The class `Lab`, method for method that of [`crate::lab`].
 
-use super::convert::{gradients, input, object, options};
+use super::convert::{adapter, gradients, input, object, options, read, voice};
 use super::error::to_js;
 use crate::lab;
 use crate::lora::LoraConfig;
@@ -98,12 +98,12 @@ impl Lab {
         self.0.remove(name).map_err(to_js)
     }
 
-    pub fn reset(&mut self) -> Result<()> {
-        self.0.reset().map_err(to_js)
+    pub fn reset(&mut self, name: &JsValue) -> Result<()> {
+        self.0.reset(adapter(name)?.as_deref()).map_err(to_js)
     }
 
-    pub fn merge(&mut self) -> Result<()> {
-        self.0.merge().map_err(to_js)
+    pub fn merge(&mut self, name: &JsValue) -> Result<()> {
+        self.0.merge(adapter(name)?.as_deref()).map_err(to_js)
     }
 
     pub fn unmerge(&mut self) -> Result<()> {
@@ -117,8 +117,8 @@ impl Lab {
 
     /// `{ safetensors: Uint8Array, config: string }`
     #[wasm_bindgen(js_name = exportAdapter)]
-    pub fn export_adapter(&mut self, name: Option<String>) -> Result<JsValue> {
-        let (safetensors, config) = self.0.export_adapter(name.as_deref()).map_err(to_js)?;
+    pub fn export_adapter(&mut self, name: &JsValue) -> Result<JsValue> {
+        let (safetensors, config) = self.0.export_adapter(adapter(name)?.as_deref()).map_err(to_js)?;
         let files = Object::new();
         Reflect::set(&files, &"safetensors".into(), &Uint8Array::from(&safetensors[..]))?;
         Reflect::set(&files, &"config".into(), &config.into())?;
@@ -131,11 +131,17 @@ impl Lab {
     }
 
     #[wasm_bindgen(js_name = beginTraining)]
-    pub fn begin_training(&mut self, text: &JsValue, config: &JsValue) -> Result<JsValue> {
-        object(&self.0.begin_training(&input(text)?, options(config)?).map_err(to_js)?)
+    pub fn begin_training(&mut self, text: &JsValue, config: &JsValue, name: &JsValue) -> Result<JsValue> {
+        let name = adapter(name)?;
+        object(&self.0.begin_training(name.as_deref(), &input(text)?, options(config)?).map_err(to_js)?)
     }
 
-    /// `{ run, step, sequences, heldOutWindows }`
+    #[wasm_bindgen(js_name = endTraining)]
+    pub fn end_training(&mut self) {
+        self.0.end_training();
+    }
+
+    /// `{ run, adapter, step, sequences, heldOutWindows }`
     pub fn position(&self) -> Result<JsValue> {
         object(&self.0.position().map_err(to_js)?)
     }
@@ -191,13 +197,28 @@ impl Lab {
         self.0.save_state().map_err(to_js)
     }
 
+    #[wasm_bindgen(js_name = saveAdapters)]
+    pub fn save_adapters(&self) -> Result<Vec<u8>> {
+        self.0.save_adapters().map_err(to_js)
+    }
+
+    /// `{ active, enabled, strength, merged }`
+    pub fn defaults(&self) -> Result<JsValue> {
+        object(&self.0.defaults())
+    }
+
+    /// `run`: what `saveState` gave, or nothing.
+    pub fn restore(&mut self, adapters: &[u8], defaults: &JsValue, run: Option<Vec<u8>>) -> Result<()> {
+        self.0.restore(adapters, &read(defaults)?, run.as_deref()).map_err(to_js)
+    }
+
     pub fn resume(&mut self, bytes: &[u8]) -> Result<JsValue> {
         object(&self.0.resume(bytes).map_err(to_js)?)
     }
 
     #[wasm_bindgen(js_name = beginGeneration)]
-    pub fn begin_generation(&mut self, prompt: &JsValue, config: &JsValue) -> Result<()> {
-        self.0.begin_generation(&input(prompt)?, options(config)?).map_err(to_js)
+    pub fn begin_generation(&mut self, prompt: &JsValue, config: &JsValue, adapter: &JsValue) -> Result<()> {
+        self.0.begin_generation(&input(prompt)?, options(config)?, voice(adapter)?).map_err(to_js)
     }
 
     #[wasm_bindgen(js_name = nextToken)]
@@ -205,30 +226,30 @@ impl Lab {
         object(&self.0.next_token().map_err(to_js)?)
     }
 
-    pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>> {
-        self.0.logits(ids).map_err(to_js)
+    pub fn logits(&self, ids: &[u32], adapter: &JsValue) -> Result<Vec<f32>> {
+        self.0.logits(ids, voice(adapter)?).map_err(to_js)
     }
 
     /// `‖ΔW‖_F` and `‖W‖_F` of each adapted layer.
-    pub fn deltas(&mut self) -> Result<JsValue> {
-        object(&self.0.deltas().map_err(to_js)?)
+    pub fn deltas(&mut self, name: &JsValue) -> Result<JsValue> {
+        object(&self.0.deltas(adapter(name)?.as_deref()).map_err(to_js)?)
     }
 
     /// ΔW of one layer: `singularValues` and `map` as `Float32Array`.
-    pub fn delta(&self, name: &str, view: &JsValue) -> Result<JsValue> {
-        let view = self.0.delta(name, options(view)?).map_err(to_js)?;
+    pub fn delta(&self, layer: &str, view: &JsValue, name: &JsValue) -> Result<JsValue> {
+        let view = self.0.delta(layer, options(view)?, adapter(name)?.as_deref()).map_err(to_js)?;
         let delta = object(&view)?;
         Reflect::set(&delta, &"singularValues".into(), &Float32Array::from(&view.singular_values[..]))?;
         Reflect::set(&delta, &"map".into(), &Float32Array::from(&view.map[..]))?;
         Ok(delta)
     }
 
-    pub fn candidates(&self, prompt: &JsValue, how_many: &JsValue) -> Result<JsValue> {
-        object(&self.0.candidates(&input(prompt)?, options(how_many)?).map_err(to_js)?)
+    pub fn candidates(&self, prompt: &JsValue, how_many: &JsValue, adapter: &JsValue) -> Result<JsValue> {
+        object(&self.0.candidates(&input(prompt)?, options(how_many)?, voice(adapter)?).map_err(to_js)?)
     }
 
-    pub fn loss(&self, text: &JsValue, whose: &JsValue) -> Result<f64> {
-        self.0.loss(&input(text)?, options(whose)?).map_err(to_js)
+    pub fn loss(&self, text: &JsValue, adapter: &JsValue) -> Result<f64> {
+        self.0.loss(&input(text)?, voice(adapter)?).map_err(to_js)
     }
 
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
@@ -245,8 +266,9 @@ impl Lab {
     }
 
     /// `{ trainable, gradientBytes, optimizerBytes, wasmBytes }`
-    pub fn footprint(&self) -> Result<JsValue> {
-        object(&Footprint { run: self.0.footprint().map_err(to_js)?, wasm_bytes: self.memory() })
+    pub fn footprint(&self, name: &JsValue) -> Result<JsValue> {
+        let run = self.0.footprint(adapter(name)?.as_deref()).map_err(to_js)?;
+        object(&Footprint { run, wasm_bytes: self.memory() })
     }
 
     /// Bytes of WebAssembly memory.

@@ -101,7 +101,7 @@ pageTest("a new version is taken on the next visit; what has not changed is not 
 pageTest("a version of which a file is another than it says is not taken", async (visit) => {
   const { page } = visit;
   const { files } = await listed();
-  const lying = { version: "half", files: { ...files, "plan.js": files["hash.js"] } };
+  const lying = { version: "half", files: { ...files, "lab/plan.js": files["lab/hash.js"] } };
   const asked = [];
   const pages = { "sw-files.js": `self.LORA_LAB = ${JSON.stringify(lying)};` };
   const site = await serveFolder(SITE, { pages, override: (file) => void asked.push(file) });
@@ -109,7 +109,7 @@ pageTest("a version of which a file is another than it says is not taken", async
     await page.goto(site.url + settings);
     await ready(visit);
     // Once by the page, and once more by what fills the cache.
-    while (asked.filter((file) => file === "plan.js").length < 2) await page.waitForTimeout(20);
+    while (asked.filter((file) => file === "lab/plan.js").length < 2) await page.waitForTimeout(20);
     await registration(visit, "");
   } finally {
     await site.close();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LONGEST, decodeAdapter, encodeAdapter } from "../../www/adapter-link.js";
-import { readSafetensors, writeSafetensors } from "../../www/safetensors.js";
+import { LONGEST, decodeAdapter, encodeAdapter } from "../../www/lab/adapter-link.js";
+import { readSafetensors, writeSafetensors } from "../../www/lab/safetensors.js";
 
 const layers = [0, 1].flatMap((block) => [
   { name: `transformer.h.${block}.attn.c_attn`, in: 24, out: 72 },
@@ -9,7 +9,7 @@ const layers = [0, 1].flatMap((block) => [
 ]).concat({ name: "lm_head", in: 24, out: 50 });
 const base = { layers, digest: "0123456789abcdef".repeat(4) };
 
-/** Numbers from a seed: a test that fails fails again. */
+/** Numbers from a seed, so that a failure can be repeated. */
 function random(seed) {
   let state = seed;
   return () => (state = (state * 1103515245 + 12345) % 2 ** 31) / 2 ** 30 - 1;
@@ -73,6 +73,9 @@ test("rsLoRA and an odd alpha are kept", () => {
 });
 
 test("what a link cannot hold is refused when it is made", () => {
+  for (const lora_alpha of [-1, 0, 1e6, 1e-60, Infinity, "16", undefined]) {
+    assert.throws(() => encodeAdapter(adapter([layers[0]], 2, { config: { lora_alpha } }), base), { code: "unsupported", message: /alpha/ }, `${lora_alpha}`);
+  }
   assert.throws(() => encodeAdapter(adapter([layers[0]], 2, { config: { rank_pattern: { c_attn: 4 } } }), base), { code: "unsupported" });
   assert.throws(() => encodeAdapter(adapter([{ name: "elsewhere", in: 4, out: 4 }], 2), base), { code: "unsupported" });
   const broken = adapter([layers[0]], 1);
@@ -92,7 +95,7 @@ test("a link that was cut, mistyped, forged or made for another base is refused 
 
 test("a forged link with a right check sum gets no further", () => {
   const { text } = encodeAdapter(adapter([layers[0]], 2), base);
-  /** The same bytes with others at some place and the check sum made anew. */
+  /** The same bytes with some replaced and the check sum computed again. */
   const forged = (at, ...values) => {
     const bytes = Uint8Array.from(Buffer.from(text, "base64url"));
     bytes.set(values, at);

@@ -1,4 +1,4 @@
-/** The benchmark's own arithmetic: its tables are those of the committed results, and what must not be measured is refused. */
+/** The benchmark's arithmetic: its tables match the committed results, and what must not be measured is refused. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client } from "../../www/client.js";
-import { LabError } from "../../www/protocol.js";
-import { serve } from "../../www/worker.js";
+import { Client } from "../../www/engine/client.js";
+import { LabError } from "../../www/engine/protocol.js";
+import { serve } from "../../www/engine/worker.js";
 import { MODEL, TRAP, workers } from "./fake.js";
 
 async function started() {
@@ -23,7 +23,7 @@ test("a request is answered by its own id, whatever else is under way", async ()
 
 test("what fails carries the engine's code, and the worker goes on", async () => {
   const { client, end } = await started();
-  await assert.rejects(client.request("step", []), code("not-training"));
+  await assert.rejects(client.request("step", []), code("order"));
   await assert.rejects(client.request("nonsense", []), code("unknown-method"));
   await assert.rejects(client.request("constructor", []), code("unknown-method"));
   assert.equal((await client.request("memory", [])).result, 65536);
@@ -46,9 +46,9 @@ test("what cannot be cloned rejects at once and leaves nothing behind", async ()
 test("the caller's arrays stay the caller's, and only the viewed part travels", async () => {
   const { client, worker, end } = await started();
   // A Node Buffer is a view into a larger one, and its slice() is no copy.
-  for (const large of [new Uint8Array(1000), Buffer.alloc(1000)]) {
+  for (const [name, large] of Object.entries({ array: new Uint8Array(1000), buffer: Buffer.alloc(1000) })) {
     const view = large.subarray(10, 13);
-    await client.request("importAdapter", ["x", view, "{}"]);
+    await client.request("importAdapter", [name, view, "{}"]);
     assert.equal(view.byteLength, 3);
     assert.equal(large.byteLength, 1000);
     assert.equal(worker.received.at(-1).args[1].byteLength, 0, "the copy was transferred");

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import en from "../../www/i18n/en.js";
 import hi from "../../www/i18n/hi.js";
-import { PIECES } from "../../www/view/listing.js";
+import { PIECES } from "../../www/element/view/listing.js";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -1,17 +1,17 @@
-// The docs against the sources: nothing is missing, nothing is told that is not there, links lead somewhere, snippets run.
+// The docs against the sources: nothing is missing, nothing is documented that does not exist, links lead somewhere, snippets run.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { access, readFile, readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { AttributeElement, SETTINGS } from "../../www/attributes.js";
+import { AttributeElement, SETTINGS } from "../../www/element/attributes.js";
 import { LoraLabElement } from "../../www/element.js";
 import { CODES, LoraLab } from "../../www/lora-lab.js";
 import * as inNode from "../../www/node.js";
-import { FIELDS } from "../../www/settings.js";
-import { CHAPTERS } from "../../www/view/chapters.js";
+import { FIELDS } from "../../www/lab/settings.js";
+import { CHAPTERS } from "../../www/element/view/chapters.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const WWW = join(ROOT, "www");
@@ -19,7 +19,7 @@ const read = (path) => readFile(join(ROOT, path), "utf8");
 const PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "npm/README.md", ...(await readdir(join(ROOT, "docs"))).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
 
 const api = await read("docs/api.md");
-const types = await read("www/types.js");
+const types = await read("www/engine/types.js");
 const sources = (await Promise.all((await readdir(WWW, { recursive: true })).filter((file) => file.endsWith(".js") && !/^(pkg|vendor)/.test(file)).map((file) => read(`www/${file}`)))).join("\n");
 
 /** What stands below a heading, up to the next of its level or above. */
@@ -30,7 +30,7 @@ function section(heading) {
   return after.split(new RegExp(`^#{1,${level}} `, "m"))[0];
 }
 
-/** The rows of a section's tables, cell by cell; the heads left out. What is told twice would be told differently one day. */
+/** The rows of a section's tables, cell by cell, without the heads. No row may be there twice: one of them would go out of date. */
 function rows(text) {
   const found = [...text.matchAll(/^\| (`.*) \|$/gm)].map(([, row]) => row.split("|").map((cell) => cell.trim()));
   const firsts = found.map(([first]) => first);
@@ -52,12 +52,17 @@ test("every method and property of the engine is told, and no other", () => {
 });
 
 test("every shape that crosses borders is told, property for property", () => {
-  const inside = ["ModelOptions", "EngineOptions", "Saved", "WasmLab", "GradientPart", "GradientSum", "Engine", "TokenText", "Candidate"];
+  const inside = ["ModelOptions", "EngineOptions", "Saved", "Defaults", "Position", "WasmLab", "GradientPart", "GradientSum", "Engine", "TokenText", "Candidate"];
   const seen = [];
   for (const [block] of types.matchAll(/\/\*\*[\s\S]*?\*\//g)) {
     const name = block.match(/@typedef \{object\} (\w+)/)?.[1] ?? block.match(/\} (\w+)[^}]*\*\/$/)?.[1] ?? block.match(/\}\} (\w+)/)?.[1];
     if (!name || inside.includes(name)) continue;
     seen.push(name);
+    // A choice of simple types has no properties, and a paragraph of its own.
+    if (["Voice", "Ids", "Bytes"].includes(name)) {
+      assert.ok(section(`#### ${name}`).length > 50, name);
+      continue;
+    }
     const optional = (text) => (/^\[.*\]$/.test(text) ? `${text.slice(1, -1)}?` : text);
     const properties = [...block.matchAll(/@property \{.*\} (\[?\w+\]?)/g)].map(([, property]) => optional(property));
     const own = block.match(/@typedef \{(?:LinearInfo & )?\{(.*)\}\}/)?.[1].replace(/\([^)]*\)|[{][^}]*[}]/g, "") ?? "";
@@ -94,7 +99,7 @@ test("every code of an error is told", async () => {
 
 test("every attribute of the element is told with its default, its bounds and its property", () => {
   const table = rows(section("## Attributes"));
-  // One is not observed: it is asked for when it matters.
+  // One is not observed but read when it is needed.
   assert.deepEqual(sorted(table.map(([name]) => name.slice(1, -1))), sorted([...LoraLabElement.observedAttributes, "link"]));
   const accessors = Object.entries(Object.getOwnPropertyDescriptors(AttributeElement.prototype)).filter(([, { get }]) => get).map(([name]) => name);
   const reflected = table.filter(([, dot]) => dot === "●").map(([name]) => name.slice(1, -1));
@@ -155,6 +160,20 @@ test("every picture that the docs show is one that the script makes", async () =
   for (const name of shown) assert.ok(made.includes(name), `${name}, of ${made}`);
 });
 
+test("every program that is no module and no suite is named where somebody reads how to run it, or by the program that runs it", async () => {
+  const below = async (folder) => (await readdir(join(ROOT, folder), { recursive: true })).filter((path) => !path.includes("node_modules")).map((path) => `${folder}/${path}`);
+  const files = (await Promise.all(["benches", "docs", "npm", "pretrain", "tests", "xtask/src", "www/further"].map(below))).flat();
+  const programs = files.filter((path) => /\.(mjs|py|sh)$|^pretrain\/[^/]*\.js$|^benches\/[^/]*\.js$/.test(path));
+  for (const program of ["benches/voices.mjs", "pretrain/stories.js", "tests/peft/roundtrip.py", "www/further/train.py"]) assert.ok(programs.includes(program), program);
+  const places = [...PAGES, "benches/README.md", "www/models/tiny/README.md", "www/further/README.md", ...files.filter((path) => /^xtask\/src\/.*\.rs$|\.py$/.test(path))];
+  const texts = await Promise.all(places.map(async (place) => ({ place, text: await read(place) })));
+  for (const program of programs) {
+    // From its own folder by its name alone, from elsewhere by its path.
+    const named = texts.some(({ place, text }) => place !== program && text.includes(dirname(place) === dirname(program) ? basename(program) : program));
+    assert.ok(named, `${program} is named by none of ${places.join(", ")}`);
+  }
+});
+
 /** Every snippet of JavaScript: its page, its line, its text and whether it can run in Node. */
 const snippets = (await Promise.all(PAGES.map(async (page) => {
   const text = await read(page);
@@ -162,7 +181,7 @@ const snippets = (await Promise.all(PAGES.map(async (page) => {
 }))).flat();
 
 const AsyncFunction = (async () => {}).constructor;
-/** A module's text as a function's: an import is a question to `load`. */
+/** A module's text as a function's: an import becomes a call of `load`. */
 const asFunction = (source) => new AsyncFunction("load", "text", "console", source.replace(/^import (\{[^}]*\}|\w+) from ("[^"]*");/gm, (_, names, from) => `const ${names.startsWith("{") ? names.replaceAll(" as ", ": ") : `{ default: ${names} }`} = await load(${from});`));
 
 test("every snippet is JavaScript", () => {
@@ -170,7 +189,7 @@ test("every snippet is JavaScript", () => {
   for (const { where, source } of snippets) assert.doesNotThrow(() => asFunction(source), where);
 });
 
-/** As it is, but for the number of steps: what is shown is whether the calls are right. */
+/** The snippet with fewer steps: the test is about whether its calls work. */
 class Brief extends inNode.LoraLab {
   train(options = {}) {
     const begins = options.text !== undefined;

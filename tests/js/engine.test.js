@@ -1,9 +1,10 @@
-// The real engine in Node, through the same worker.js and client.js as in a browser.
+// The real engine in Node, through the same engine/worker.js and engine/client.js as in a browser.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { LoraLab } from "../../www/lora-lab.js";
-import { kinds, targeted, targetsFor, trainable } from "../../www/plan.js";
+import { kinds, targetsFor } from "../../www/lab/kinds.js";
+import { targeted, trainable } from "../../www/lab/plan.js";
 import { walk, walkFull } from "../features.js";
 import { workers } from "./fake.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fetchBytes } from "../../www/fetch.js";
+import { fetchBytes } from "../../www/engine/fetch.js";
 
 function answering(chunks, { status = 200, headers = {}, breaksOff = false } = {}) {
   return async (_url, { signal }) => {

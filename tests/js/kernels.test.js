@@ -1,4 +1,4 @@
-/** What the compiler made of the kernels: SIMD where the time goes. */
+/** The kernels as compiled: they have to use SIMD where most of the time is spent. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** WebAssembly's memory never shrinks: what a step takes beyond what the last one left stays taken until the page is closed. */
+/** WebAssembly's memory never shrinks: if each step needed a little more than the one before, it would grow until the page is closed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALPHA, CONFIGS, RANK, TRAINING, configOf, randomTokens, randomWeights, writeSafetensors } from "../../benches/web/model.js";
@@ -7,11 +7,12 @@ import { LoraLab } from "../../www/node.js";
 /** Every worker's bytes after each step of a training of the configurations that all figures are about. */
 async function train(t, { size }, { workers, steps, ...options }) {
   const model = { config: JSON.stringify(configOf(size)), weights: writeSafetensors(randomWeights(size)) };
-  const lab = await LoraLab.load({ workers, model });
+  // Saved after each step: the room that saving takes is then part of the first steps, however slow the machine.
+  const lab = await LoraLab.load({ workers, model, saveEvery: -1 });
   t.after(() => lab.dispose());
   await lab.attach({ rank: RANK, alpha: ALPHA, dropout: options.dropout ?? 0 });
   await lab.beginTraining({ ids: randomTokens(size.vocabulary), ...TRAINING, ...options.training, steps });
-  // A helper that came in the middle would be counted from there on.
+  // A helper that joined in the middle would be counted only from there on.
   while ((await lab.memories()).length < workers) await new Promise((resolve) => setTimeout(resolve, 10));
   const memories = [];
   for await (const { step } of lab.train()) {

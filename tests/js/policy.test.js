@@ -1,4 +1,4 @@
-// The policies that our pages have and that the docs give: what Chromium, in which all else is tested, does not ask for.
+// The Content-Security-Policies of our pages and of the docs: what other browsers need and Chromium, used by the other tests, does not.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readAdapter, readText } from "../../www/files.js";
+import { readAdapter, readText } from "../../www/lab/files.js";
 import { LoraLab } from "../../www/lora-lab.js";
-import { Session } from "../../www/session.js";
+import { useText } from "../../www/lab/corpus.js";
+import { Session } from "../../www/lab/session.js";
+import { compare } from "../../www/lab/texts.js";
+import { act, reset, step } from "../../www/lab/training.js";
+import { files, importFiles } from "../../www/lab/imports.js";
 import { MODEL, TRAP, workers } from "./fake.js";
 
 /** A session over the double, opened; everything it dispatched. */
@@ -42,12 +46,13 @@ test("opening loads, takes the sample, writes the base's text and computes the d
 
 test("training runs to its last step, then writes the other text and checks the digest again", async () => {
   const { session } = await opened();
-  await session.act();
-  const { phase, run, after, digest, adapter } = session.state;
+  await act(session);
+  const { phase, run, before, after, digest, adapter } = session.state;
   assert.equal(phase, "done");
   assert.deepEqual(run.points.step, [0, 1, 2, 3, 4, 5]);
-  assert.equal(after.text, "Once upo");
-  assert.equal(after.step, 5);
+  assert.equal(after.text.length, before.text.length);
+  assert.notEqual(after.text, before.text, "the adapter says something else");
+  assert.deepEqual(after.speaker, { key: "at work 1", source: "trained", name: "", step: 5 });
   assert.equal(digest.checks, 2);
   assert.equal(adapter.source, "trained");
   await session.close();
@@ -55,19 +60,19 @@ test("training runs to its last step, then writes the other text and checks the 
 
 test("pause acts before the next step, and going on takes up where it stood", async () => {
   const { session } = await opened({ steps: 1000 });
-  const training = session.act();
+  const training = act(session);
   await until(session, ({ run }) => run?.step >= 3);
-  session.act();
+  act(session);
   const at = session.state.run.step;
   await training;
   assert.equal(session.state.phase, "paused");
   assert.ok(session.state.run.step <= at + 1);
   const stood = session.state.run.step;
-  await session.step();
+  await session.press(step);
   assert.equal(session.state.run.step, stood + 1);
-  const going = session.act();
+  const going = act(session);
   await until(session, ({ run }) => run.step >= stood + 3);
-  session.pause();
+  session.training.pause();
   await going;
   const { points } = session.state.run;
   assert.deepEqual(points.step, points.step.map((_, index) => index), "no step is missing or double");
@@ -76,14 +81,14 @@ test("pause acts before the next step, and going on takes up where it stood", as
 
 test("changed settings begin anew; reset forgets", async () => {
   const { session } = await opened();
-  await session.step();
-  await session.step();
+  await session.press(step);
+  await session.press(step);
   assert.equal(session.state.run.step, 2);
   session.set({ rank: 4 });
-  await session.step();
+  await session.press(step);
   assert.equal(session.state.run.step, 1);
-  assert.deepEqual((await session.lab.adapters()).map(({ name }) => name), ["default"]);
-  await session.reset();
+  assert.deepEqual((await session.lab.adapters()).map(({ name }) => name), ["at work 2"]);
+  await session.press(reset);
   assert.equal(session.state.run, undefined);
   assert.deepEqual(await session.lab.adapters(), []);
   await session.close();
@@ -91,17 +96,17 @@ test("changed settings begin anew; reset forgets", async () => {
 
 test("a crash is told where it happened, and the reader goes on from the last saved step", async () => {
   const { session } = await opened();
-  session.useText(TRAP);
-  await session.act();
+  session.press(useText, TRAP);
+  await act(session);
   assert.equal(session.state.phase, "paused");
   assert.deepEqual([session.state.problem?.place, session.state.problem?.code], ["train", "worker-died"]);
   assert.equal(session.state.run.step, 2);
-  assert.deepEqual((await session.lab.adapters()).map(({ name }) => name), ["default"]);
+  assert.deepEqual((await session.lab.adapters()).map(({ name }) => name), ["at work 1"]);
   session.set({ prompt: TRAP });
-  await session.compare();
+  await session.press(compare);
   assert.deepEqual([session.state.problem?.place, session.state.problem?.code], ["compare", "worker-died"]);
   session.set({ prompt: "fine" });
-  await session.compare();
+  await session.press(compare);
   assert.equal(session.state.before.text, "finefine");
   assert.equal(session.state.problem, undefined);
   await session.close();
@@ -109,24 +114,24 @@ test("a crash is told where it happened, and the reader goes on from the last sa
 
 test("an adapter that cannot be used leaves the old one in place", async () => {
   const { session } = await opened();
-  await session.step();
-  const before = await session.adapters.files();
-  await session.adapters.load(async () => ({ safetensors: Uint8Array.of(9), config: "not json" }));
+  await session.press(step);
+  const before = await session.do(files, undefined);
+  await session.press(importFiles, async () => ({ safetensors: Uint8Array.of(9), config: "not json" }));
   assert.equal(session.state.problem.place, "adapter");
-  assert.deepEqual(await session.adapters.files(), before);
+  assert.deepEqual(await session.do(files, undefined), before);
   assert.equal(session.state.run.step, 1, "the run is still there");
-  await session.adapters.load(async () => ({ safetensors: Uint8Array.of(9), config: "{}" }));
+  await session.press(importFiles, async () => ({ safetensors: Uint8Array.of(9), config: "{}" }));
   assert.equal(session.state.adapter.source, "file");
-  assert.equal((await session.adapters.files()).safetensors[0], 9);
+  assert.equal((await session.do(files, undefined)).safetensors[0], 9);
   await session.close();
 });
 
 test("of two comparisons at once the later one is written, and the texts do not mix", async () => {
   const { session } = await opened({ maxTokens: 200 });
   session.set({ prompt: "aaaa" });
-  const first = session.compare();
+  const first = session.press(compare);
   session.set({ prompt: "bbbb" });
-  await Promise.all([first, session.compare()]);
+  await Promise.all([first, session.press(compare)]);
   assert.equal(session.state.before.text, "b".repeat(200));
   await session.close();
 });
@@ -135,10 +140,10 @@ test("what is written already for the same settings is not written again", async
   const { session, events } = await opened();
   const written = () => events.filter(({ type }) => type === "writing").length;
   const before = written();
-  await session.compare();
+  await session.press(compare);
   assert.equal(written(), before);
   session.set({ textSeed: 2 });
-  await session.compare();
+  await session.press(compare);
   assert.equal(written(), before + 1);
   await session.close();
 });
@@ -152,7 +157,7 @@ test("a model that cannot be loaded breaks the page with its reason", async () =
 
 test("closing in mid-training leaves no error behind", async () => {
   const { session, events } = await opened({ steps: 1000 });
-  const training = session.act();
+  const training = act(session);
   await until(session, ({ run }) => run?.step >= 2);
   await session.close();
   await training;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromHash, toHash } from "../../www/hash.js";
-import { DEFAULTS, FIELDS, sameTraining } from "../../www/settings.js";
+import { fromHash, toHash } from "../../www/lab/hash.js";
+import { DEFAULTS, FIELDS, sameTraining } from "../../www/lab/settings.js";
 
 test("every setting comes back from its link", () => {
   const changed = {

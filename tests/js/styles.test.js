@@ -1,9 +1,9 @@
-// All sheets meet in one shadow root, in the order in which chapters are opened: two that mean one class would win by turns.
+// All sheets are in one shadow root, in the order in which chapters are opened: if two style the same class, the order would decide.
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 
-const FOLDER = new URL("../../www/styles/", import.meta.url);
+const FOLDER = new URL("../../www/element/styles/", import.meta.url);
 
 test("no class is styled by itself in two sheets", async () => {
   /** @type {Map<string, Set<string>>} */
@@ -28,7 +28,7 @@ test("the element is imported where there is no page, and not defined", async ()
 });
 
 test("page and element have the same fonts, Latin ones before those of Devanagari, whose Latin letters are small", async () => {
-  const [page, theme] = await Promise.all(["../page.css", "theme.js"].map((file) => readFile(new URL(file, FOLDER), "utf8")));
+  const [page, theme] = await Promise.all(["../../page/page.css", "theme.js"].map((file) => readFile(new URL(file, FOLDER), "utf8")));
   for (const kind of ["sans", "serif"]) {
     const inPage = new RegExp(`--${kind}: (.*);`).exec(page)[1];
     assert.equal(new RegExp(`--${kind}: var\\(--lora-${kind}, (.*)\\);`).exec(theme)[1], inPage);

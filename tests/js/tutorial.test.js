@@ -13,7 +13,7 @@ const skeleton = (html) => [...html.matchAll(/<(h1|h2|figure|lora-lab|p|li|outpu
 
 test("the tutorial is the same piece by piece in both languages, and each leads to the other", async () => {
   const [en, hi] = [await page("tutorial.html"), await page("tutorial.hi.html")];
-  // Where a number stands in a sentence is each language's own business.
+  // The place of a number in a sentence depends on the language.
   const order = (list) => list.filter((tag) => !tag.startsWith("output")).join("\n");
   assert.equal(order(skeleton(hi)), order(skeleton(en)));
   const outputs = (html) => skeleton(html).filter((tag) => tag.startsWith("output")).sort();

@@ -7,16 +7,17 @@ import laterOfEnglish from "../../www/i18n/en/later.js";
 import hi from "../../www/i18n/hi.js";
 import firstOfHindi from "../../www/i18n/hi/first.js";
 import laterOfHindi from "../../www/i18n/hi/later.js";
-import { LANGUAGES, language, words, wordsIn } from "../../www/i18n.js";
-import { CHAPTERS } from "../../www/view/chapters.js";
+import { LANGUAGES, language, words, wordsIn } from "../../www/i18n/i18n.js";
+import { CHAPTERS } from "../../www/element/view/chapters.js";
 
 const WWW = new URL("../../www/", import.meta.url);
 /** Pages in English that say the words of the table. */
 const PAGES = ["index.html", "embed/index.html"];
 
 async function sources() {
-  const files = (await readdir(WWW)).concat((await readdir(new URL("view/", WWW))).map((name) => `view/${name}`));
-  const scripts = files.filter((name) => name.endsWith(".js"));
+  const rooms = ["engine", "lab", "element", "page"];
+  const files = (await Promise.all(rooms.map(async (room) => (await readdir(new URL(room, WWW), { recursive: true })).map((name) => `${room}/${name}`)))).flat();
+  const scripts = ["i18n/i18n.js", ...files.filter((name) => name.endsWith(".js"))];
   return (await Promise.all(scripts.map((name) => readFile(new URL(name, WWW), "utf8")))).join("\n");
 }
 
@@ -52,7 +53,7 @@ async function graph(start) {
 }
 
 test("what is said before a chapter is opened is in the first half of the table", async () => {
-  const code = (await Promise.all(["page.js", "element.js", "view/brief.js"].map(graph))).join("\n");
+  const code = (await Promise.all(["page/page.js", "element/element.js", "element/view/brief.js"].map(graph))).join("\n");
   const keys = [...code.matchAll(/\b(?:t|has)\(\s*["`](\w[^"`]+)["`]/g), ...code.matchAll(/key: "((?:status|news)\.\w+)"/g)].map(([, key]) => key);
   // The code puts these together: "${name}.heading".
   for (const name of ["data", "train", "compare"]) keys.push(`${name}.heading`, `${name}.hint`);

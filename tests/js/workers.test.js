@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { LoraLab, threadWorker } from "../../www/node.js";
-import { hasRelaxedSimd } from "../../www/simd.js";
+import { hasRelaxedSimd } from "../../www/engine/machine.js";
 
 /** Labs with one, two and three workers, and their threads. */
 let labs, text;
@@ -79,7 +79,7 @@ test("one and two workers fine-tune all weights to the same bits, also after the
       for await (const { tokensPerSecond, workers: shared, ...step } of lab.train()) {
         assert.equal(shared, workers);
         steps.push(step);
-        // Half-way the run is taken up anew: the helper gets it whole, weights and all.
+        // Half-way the run is resumed, so that the helper gets all of it, weights included.
         if (step.step === 2) await lab.resume(await lab.saveState());
       }
       return { steps, base: await lab.baseDigest(), state: digest(await lab.saveState()) };

@@ -42,7 +42,7 @@ everyReader("a trained run is exported as a folder and its log as CSV and JSON",
 
   // The state in the folder is the run: the engine goes on with it.
   const resumed = await visit.engine("async (lab, bytes) => lab.resume(Uint8Array.from(bytes))", [...inside("run.safetensors")]);
-  assert.deepEqual(resumed, { step: QUICK.steps, steps: QUICK.steps });
+  assert.deepEqual(resumed, { adapter: "at work 1", step: QUICK.steps, steps: QUICK.steps });
 
   const csv = await downloaded(visit, () => visit.press(word("further.csv")));
   assert.deepEqual([csv.name, TEXT.decode(csv.bytes)], ["log.csv", TEXT.decode(inside("log.csv"))]);

@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import en from "../../www/i18n/en.js";
 import hi from "../../www/i18n/hi.js";
-import { words } from "../../www/i18n.js";
-import { CHAPTERS } from "../../www/view/chapters.js";
+import { words } from "../../www/i18n/i18n.js";
+import { CHAPTERS } from "../../www/element/view/chapters.js";
 import { serveFolder } from "./server.js";
 
 const WWW = fileURLToPath(new URL("../../www/", import.meta.url));

@@ -14,7 +14,7 @@ everyReader("each layer warms up while the page trains, and shows its ΔW and si
   await visit.see("inside");
   await visit.until((state) => state.run?.step >= 1 && state.looks.layers.length === 16);
   await visit.settled("done");
-  await visit.until((state) => state.looks.step === state.run.step);
+  await visit.until((state) => state.looks.speaker?.step === state.run.step);
   const { layers } = await looks(visit);
   assert.ok(layers.every(({ norm, baseNorm }) => norm > 0 && norm < baseNorm));
   const first = inside.getByRole("button", { name: word("model.layer", { number: 1, part: word("target.attn.c_attn") }) });
@@ -49,14 +49,14 @@ pageTest("what is measured follows the training, and goes with the adapter", asy
   const inside = await visit.see("inside");
   await visit.press("Train");
   await visit.see("inside");
-  await visit.until((state) => state.looks.layers.length && state.looks.step >= 1);
+  await visit.until((state) => state.looks.layers.length && state.looks.speaker.step >= 1);
   const early = await looks(visit);
   await visit.press(inside.getByRole("button", { name: /^Block 2, MLP out/ }));
-  await visit.until(`(state) => state.looks.step >= ${early.step + 10} && state.looks.delta`);
+  await visit.until(`(state) => state.looks.speaker?.step >= ${early.speaker.step + 10} && state.looks.delta`);
   const later = await looks(visit);
   assert.notEqual(later.layers[3].norm, early.layers[3].norm);
-  const { step } = later;
-  await visit.until(`(state) => state.looks.step > ${step}`);
+  const { step } = later.speaker;
+  await visit.until(`(state) => state.looks.speaker?.step > ${step}`);
   assert.notEqual((await looks(visit)).delta.norm, later.delta.norm, "the open layer is drawn anew");
   await visit.press("Pause");
   await visit.settled("paused");

@@ -1,6 +1,6 @@
 // The whole page in headless Chromium, used as a reader uses it.
 import assert from "node:assert/strict";
-import { CHAPTERS } from "../../www/view/chapters.js";
+import { CHAPTERS } from "../../www/element/view/chapters.js";
 import { DEVICES, LANGUAGES, QUICK, everyReader, pageTest } from "./harness.js";
 
 everyReader("a reader trains: unseen loss falls, the voice changes, the base does not, and nothing leaves the origin", async (visit) => {

@@ -45,7 +45,7 @@ everyReader("two voices are kept, swapped, renamed, deleted, and are there after
   assert.deepEqual(await page.evaluate(() => window.told), [word("news.used", { name: "Salt" }), word("news.after")], "not a word for each token");
   assert.deepEqual(await visit.engine(LOGITS), salt);
   const said = (await visit.state()).after.text;
-  await page.getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
+  await page.locator("[part=compare]").getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
   assert.ok((await page.locator(".heard").textContent()).includes(said.slice(0, 40)), "what it says is there where it was chosen");
   // From one to the other by the arrows, as in any group of radio buttons.
   await voice(visit, "Salt").focus();
@@ -103,7 +103,7 @@ everyReader("two elements of a page and a second tab have one shelf", async (vis
     await one.speaking("Salt").waitFor();
     await two.speaking("Salt").waitFor();
     await visit.press(two.speaking("Salt"));
-    await two.element.getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
+    await two.element.locator("[part=compare]").getByText(word("compare.after.kept", { name: "Salt" })).waitFor();
 
     const tab = await visit.context.newPage();
     await tab.goto(`${site.url}theirs.html`);
@@ -112,7 +112,7 @@ everyReader("two elements of a page and a second tab have one shelf", async (vis
     await elsewhere.shelf.getByLabel(word("shelf.rename", { name: "Salt" })).fill("Sea salt");
     await tab.keyboard.press("Enter");
     await one.speaking("Sea salt").waitFor();
-    await two.element.getByText(word("compare.after.kept", { name: "Sea salt" })).waitFor();
+    await two.element.locator("[part=compare]").getByText(word("compare.after.kept", { name: "Sea salt" })).waitFor();
     const discard = elsewhere.shelf.getByRole("button", { name: word("shelf.delete.one", { name: "Sea salt" }) });
     await visit.press(discard);
     await visit.press(discard);
@@ -161,7 +161,7 @@ for (const [name, device] of Object.entries(DEVICES)) {
       await inside.getByLabel("Name on the shelf").fill("Salt");
       await visit.press(inside.getByRole("button", { name: "Keep on the shelf" }));
       await visit.press(inside.getByRole("radio", { name: "Let “Salt” speak" }));
-      await inside.getByText("with “Salt”").waitFor();
+      await inside.locator("[part=compare]").getByText("with “Salt”").waitFor();
       assert.deepEqual(visit.errors, []);
     } finally {
       await site.close();
@@ -197,7 +197,7 @@ everyReader("a small adapter travels in the link, and whoever opens it sees its 
   await devtools.send("Storage.clearDataForOrigin", { origin: visit.origin, storageTypes: "all" });
   await page.goto(link);
   await visit.until(`(state) => state.adapter?.source === "link" && (${spoken})(state)`);
-  await page.getByText(word("compare.after.link")).waitFor();
+  await page.locator("[part=compare]").getByText(word("compare.after.link")).waitFor();
   const { before: base, after, settings } = await visit.state();
   assert.notEqual(after.text, base.text);
   assert.deepEqual([settings.rank, settings.targets], [1, ["attn.c_attn", "attn.c_proj"]]);

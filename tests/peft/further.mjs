@@ -1,33 +1,47 @@
 // The JavaScript half of tests/peft/further.py.
-//   node tests/peft/further.mjs FOLDER   trains some steps on the tiny model, writes the folder that the page exports, goes on, and
-//                                        writes the steps that followed into FOLDER/expected.json
+//   node tests/peft/further.mjs FOLDER   trains half a run on the tiny model, writes the folder that the page exports then, takes the other
+//                                        half, and writes the steps of that half into FOLDER/expected.json and the adapter of its end
+//                                        into FOLDER/expected
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
-import { folder } from "../../www/export.js";
-import { Lab, initSync } from "../../www/pkg/lora_lab.js";
-import { DEFAULTS } from "../../www/settings.js";
+import { dirname, join } from "node:path";
+import { folder } from "../../www/lab/export.js";
+import { LoraLab } from "../../www/node.js";
 
 const [target] = process.argv.slice(2);
 if (!target) throw new Error("usage: node tests/peft/further.mjs FOLDER");
 const WWW = new URL("../../www/", import.meta.url);
-const model = new URL("models/tiny/", WWW);
-const read = async (url) => readFile(url);
-const text = String(await read(new URL("samples/pirate.txt", WWW)));
+const MODEL = new URL("models/tiny/", WWW).href;
+const text = String(await readFile(new URL("samples/pirate.txt", WWW)));
+// What the page would call the settings of this run.
+const settings = {
+  sample: "pirate", seed: 1, rank: 4, alpha: 16, targets: ["c_attn", "c_fc", "mlp.c_proj"],
+  steps: 16, batchSize: 2, blockSize: 64, learningRate: 0.005,
+};
+const { rank, alpha, targets, seed, steps, batchSize, blockSize, learningRate } = settings;
 
-initSync({ module: await read(new URL("pkg/lora_lab_bg.wasm", WWW)) });
-const [config, weights, tokenizer] = await Promise.all(["config.json", "model.safetensors", "tokenizer.json"].map((name) => read(new URL(name, model))));
-const lab = new Lab(String(config), weights, String(tokenizer), undefined);
-const settings = { ...DEFAULTS, steps: 16, batchSize: 2, blockSize: 64, learningRate: 0.005, rank: 4, targets: ["c_attn", "c_fc", "mlp.c_proj"] };
-const { steps, batchSize, blockSize, learningRate, seed, rank, alpha, targets } = settings;
-lab.attach("default", { rank, alpha, targets, seed });
-const corpus = lab.beginTraining(text, { steps, batchSize, blockSize, learningRate, seed, evaluateEvery: 4, warmupSteps: 3 });
-const take = (count) => Array.from({ length: count }, () => ({ ...lab.step(), tokensPerSecond: 1 }));
+const lab = await LoraLab.load({ model: MODEL });
+await lab.attach({ rank, alpha, targets, seed });
+const corpus = await lab.beginTraining({ text, steps, batchSize, blockSize, learningRate, seed, evaluateEvery: 4, warmupSteps: 3 });
+const firstHeldOut = await lab.evaluate();
+const log = await take(steps / 2);
+const session = { lab, state: { run: { settings, text, corpus, log, firstHeldOut }, info: lab.info }, model: MODEL };
+await write(await folder(session, (url) => readFile(url)));
+const rest = await take(steps / 2);
+const { safetensors, config } = await lab.exportAdapter();
+await write({ "expected.json": JSON.stringify(rest), "expected/adapter_model.safetensors": safetensors, "expected/adapter_config.json": config });
+await lab.dispose();
 
-const log = take(8);
-const run = { settings, text, corpus, log, firstHeldOut: 4 };
-const files = await folder({ lab, state: { run, info: lab.info() }, model: model.href }, read);
-for (const [path, content] of Object.entries(files)) {
-  await mkdir(dirname(`${target}/${path}`), { recursive: true });
-  await writeFile(`${target}/${path}`, content);
+/** The next steps of the run. @param {number} count */
+async function take(count) {
+  const taken = [];
+  for await (const step of lab.train()) if (taken.push(step) === count) break;
+  return taken;
 }
-await writeFile(`${target}/expected.json`, JSON.stringify(take(8)));
+
+/** @param {Record<string, string | Uint8Array>} files */
+async function write(files) {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(target, path)), { recursive: true });
+    await writeFile(join(target, path), content);
+  }
+}

@@ -1,10 +1,10 @@
 /** The page of examples: its words in the reader's language, and beside each example the source that makes it. */
 
-import "../language.js";
+import "../page/language.js";
 import { LoraLabElement } from "../element.js";
-import { fetchBytes } from "../fetch.js";
-import { languageToggle } from "../toggle.js";
-import { translate } from "../translate.js";
+import { fetchBytes } from "../engine/fetch.js";
+import { languageToggle } from "../page/toggle.js";
+import { translate } from "../page/translate.js";
 import { run } from "./engine.js";
 
 const toggle = /** @type {HTMLButtonElement} */ (document.getElementById("language"));
@@ -14,14 +14,14 @@ languageToggle(toggle, async (lang, words) => {
   return () => {
     translate(words.t);
     for (const lab of document.querySelectorAll("lora-lab")) if (lab instanceof LoraLabElement) lab.lang = lang;
-    // A frame follows its fragment, and is not loaded anew for it.
+    // A frame follows its fragment without being reloaded.
     for (const frame of document.querySelectorAll("iframe")) frame.src = `${frame.src.split("#")[0]}#lang=${lang}`;
   };
 });
 
 for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-source]"))) {
   const name = place.dataset["source"] ?? "";
-  // A script is a file of its own; all else stands in this page between two comments.
+  // A script is a separate file; other sources are in this page, each between two HTML comments.
   const file = name.endsWith(".js") ? name : "index.html";
   fetchBytes(new URL(file, import.meta.url)).then(
     (bytes) => (place.textContent = excerpt(new TextDecoder().decode(bytes), name)),

@@ -1,12 +1,13 @@
 /**
- * The live pieces between the paragraphs, over the public face of one `<lora-lab>`: its attributes, events, `state` and `lab`.
- * All words are in the page; from here come numbers.
+ * The live pieces between the paragraphs, which use only the public interface of one `<lora-lab>`: its attributes, events, `state`
+ * and `lab`. All words are in the page; this fills in numbers.
  */
 
 import { LoraLabElement } from "../element.js";
-import { language, wordsIn } from "../i18n.js";
-import { targeted, trainable, trainingBytes } from "../plan.js";
-import { downloadAdapter } from "../view/download.js";
+import { language, wordsIn } from "../i18n/i18n.js";
+import { trainingBytes } from "../lab/kinds.js";
+import { targeted, trainable } from "../lab/plan.js";
+import { downloadAdapter } from "../element/view/download.js";
 
 const element = /** @type {LoraLabElement} */ (document.querySelector("lora-lab"));
 const words = await wordsIn(language(document.documentElement.lang));
@@ -56,7 +57,7 @@ function bytes(numbers) {
   return words.bytes(gradientBytes + optimizerBytes);
 }
 
-/** What the element's state says, wherever the article says it. */
+/** Show the element's state wherever the article mentions it. */
 function draw() {
   const { state } = element;
   if (!state?.info) return;
@@ -98,31 +99,26 @@ fingerprint.addEventListener("click", async () => {
   when("differs", seen.size > 1);
 });
 
-/** One after another: the last strength asked for is the last one written. */
+/** One after another, so that the last text shown is of the latest strength. */
 let writing = Promise.resolve();
 
-/** The same prompt, always the likeliest token, at the strength of this slider; the box at the top keeps its own. */
+/** The same prompt, always the likeliest token, at the strength of this slider; the lab at the top keeps its own. */
 async function speak() {
-  const { lab, state } = element;
-  if (!lab || !state?.adapter || strength.disabled) return;
+  const { state } = element;
+  if (!state?.adapter || strength.disabled) return;
   const asked = strength.value;
-  try {
-    await lab.setStrength(Number(asked));
-    const { text } = await lab.generate(state.settings.prompt, { temperature: 0, maxTokens: 48 });
-    if (asked === strength.value) voice.textContent = state.settings.prompt + text;
-  } finally {
-    await lab.setStrength(state.settings.strength);
-  }
+  const { text } = await element.generate(state.settings.prompt, { temperature: 0, maxTokens: 48, strength: Number(asked) });
+  if (asked === strength.value) voice.textContent = state.settings.prompt + text;
 }
 
 strength.addEventListener("input", () => show("strength", words.number(Number(strength.value), 2)));
 strength.addEventListener("change", () => {
   writing = writing.then(speak).catch(() => {
-    // Another training has begun; its end writes anew.
+    // Another training has begun, and writes again at its end.
   });
 });
 
-save.addEventListener("click", async () => downloadAdapter(await element.lab?.exportAdapter()));
+save.addEventListener("click", async () => downloadAdapter(await element.exportAdapter()));
 
 const { n_embd: width } = await (await fetch(new URL("../models/tiny/config.json", import.meta.url))).json();
 drawRank(width);
@@ -130,7 +126,7 @@ rank.addEventListener("input", () => {
   drawRank(width);
   draw();
 });
-// The box takes it when the slider rests.
+// The lab gets the rank when the slider rests.
 rank.addEventListener("change", () => element.setAttribute("rank", rank.value));
 
 draw();

@@ -58,6 +58,11 @@ pub fn run() -> Result<()> {
     vendor()
 }
 
+/// Builds unless something is there, whatever its age: a release build takes minutes.
+pub fn if_missing() -> Result<()> {
+    if root().join(Build::Plain.folder()).join("lora_lab.d.ts").exists() { Ok(()) } else { run() }
+}
+
 /// Compiles the library and generates its JavaScript; fails when the result has outgrown the page.
 fn wasm(build: Build) -> Result<()> {
     setup::wasm_target()?;

@@ -36,9 +36,7 @@ pub fn run() -> Result<()> {
     step("lints, wasm32", cargo(&wasm));
     // The types of the wasm class are generated. They are only made when there are none: a release build takes
     // minutes, and `test` checks types after it.
-    if !root().join("www/pkg/lora_lab.d.ts").exists() {
-        build::run()?;
-    }
+    build::if_missing()?;
     step("types", tsc());
     if failed.is_empty() { Ok(()) } else { Err(format!("check failed: {}", failed.join("; "))) }
 }

@@ -77,7 +77,9 @@ fn is_shipped(path: &Path) -> bool {
 
 /// Not what only Node and bundlers load.
 fn is_for_the_site(path: &Path) -> bool {
-    is_shipped(path) && !["node.js", "node-worker.js", "worker-start.js"].map(Path::new).contains(&path)
+    let elsewhere = ["node.js", "worker-start.js", "engine/node.js", "engine/node-worker.js", "engine/worker-start.js"]
+        .map(Path::new);
+    is_shipped(path) && !elsewhere.contains(&path)
 }
 
 fn print_sizes(name: &str, folder: &Path, files: &[PathBuf]) -> Result<()> {
@@ -115,7 +117,9 @@ mod tests {
 
     #[test]
     fn what_only_node_and_bundlers_load_is_not_on_the_site() {
-        assert!(is_for_the_site(Path::new("worker.js")) && is_for_the_site(Path::new("sw.js")));
-        assert!(!is_for_the_site(Path::new("node.js")) && !is_for_the_site(Path::new("vendor.json")));
+        assert!(is_for_the_site(Path::new("engine/worker.js")) && is_for_the_site(Path::new("sw.js")));
+        for not in ["node.js", "engine/node.js", "engine/node-worker.js", "engine/worker-start.js", "vendor.json"] {
+            assert!(!is_for_the_site(Path::new(not)), "{not}");
+        }
     }
 }

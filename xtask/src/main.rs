@@ -1,16 +1,18 @@
 //! `cargo xtask …`: everything that is done to the repository, in Rust instead of shell.
 //!
 //! A module has one reason: `setup` installs what is missing, `build` makes what the browser loads, `serve`, `test`,
-//! `dist`, `check` and `bench` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
+//! `dist`, `check`, `soak`, `peft` and `bench` are the commands, `counts` reads test runners, `process` starts, bounds and ends other programs.
 
 mod bench;
 mod build;
 mod check;
 mod counts;
 mod dist;
+mod peft;
 mod process;
 mod serve;
 mod setup;
+mod soak;
 mod test;
 
 use std::os::unix::process::CommandExt;
@@ -25,6 +27,10 @@ usage: cargo xtask <command>
 
   serve [--port N] [--open]  install what is missing, build, and serve www/ on localhost
   test [SUITE …]             every test suite, or only those named: native wasm wasm-relaxed types js page dist
+  soak [--sequences N] [--real N]
+                             the random tests at length, 90 minutes at most: N sequences of actions with the double of the engine
+                             (20000 unless told otherwise) and N with the engine itself (200)
+  peft                       adapters and an exported run against real PyTorch and PEFT, in a Python environment of its own
   build                      WebAssembly into www/pkg, once for simd128 and once for relaxed-simd, npm files into www/vendor
   dist [--no-build]          dist/, the page for any static host, and dist-npm/, a package
   check                      format, lints on both targets, types
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
     let done = match args.split_first() {
         Some((&"serve", rest)) => serve::Options::parse(rest).and_then(serve::run),
         Some((&"test", rest)) => test::run(rest),
+        Some((&"soak", rest)) => soak::run(rest),
+        Some((&"peft", [])) => peft::run(),
         Some((&"build", [])) => build::run(),
         Some((&"dist", rest)) => dist::run(rest),
         Some((&"check", [])) => check::run(),
@@ -53,7 +61,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // `test` has already said all on its last line, which has to stay the last.
+            // `test` and `soak` have already said all on their last line, which has to stay the last.
             if !message.is_empty() {
                 eprintln!("error: {message}");
             }

@@ -106,7 +106,8 @@ pub fn npm_packages_of(folder: &str) -> Result<()> {
     )
 }
 
-fn node() -> Result<()> {
+/// Node.js itself, in a version that the scripts and tests run in.
+pub fn node() -> Result<()> {
     if which("npm").is_none() {
         apt("nodejs npm", "install Node.js 20 or later with npm, from https://nodejs.org")?;
     }
@@ -114,6 +115,19 @@ fn node() -> Result<()> {
         output(Command::new("node").arg("--version")).ok_or("`node --version` fails: install Node.js 20 or later")?;
     let major: u32 = version.trim_start_matches('v').split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
     if major < 20 { Err(format!("Node.js is {version}: install 20 or later, from https://nodejs.org")) } else { Ok(()) }
+}
+
+/// A Python that can make environments, in a version that tests/peft runs in.
+pub fn python() -> Result<PathBuf> {
+    // Debian's python3 comes without ensurepip, and a venv made by it would have no pip.
+    let usable = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
+    let find = || which("python3").filter(|python| output(Command::new(python).args(["-c", usable])).is_some());
+    if let Some(python) = find() {
+        return Ok(python);
+    }
+    let wanted = "Python 3.11 or later with its modules venv and ensurepip";
+    apt("python3 python3-venv", &format!("install {wanted}"))?;
+    find().ok_or_else(|| format!("python3 is not {wanted} after installing python3-venv"))
 }
 
 pub struct Browser {

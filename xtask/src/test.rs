@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// All suites together: CI ends a run after 90 minutes, and then nobody learns which suite it was.
 const ALL: Duration = MINUTE.saturating_mul(80);
 
+/// What a suite came to: its name, its counts, its time and, beside the counts, what no runner counted.
+pub type Ran = (&'static str, Counts, Duration, Option<String>);
+
 struct Suite {
     name: &'static str,
     runner: Runner,
@@ -45,12 +48,14 @@ pub fn run(names: &[&str]) -> Result<()> {
         results.push(("build", Counts { failed, ..Counts::default() }, start.elapsed(), built.err()));
     }
     for suite in chosen {
-        let start = Instant::now();
-        println!("\n── {}", suite.name);
-        let (counts, error) = run_suite(suite, end.saturating_duration_since(start));
-        results.push((suite.name, counts, start.elapsed(), error));
+        let limit = suite.limit.min(end.saturating_duration_since(Instant::now()));
+        results.push(run_suite(suite.name, suite.runner, limit, suite.command));
     }
+    sum_up(results)
+}
 
+/// A line for each and the sum, which is an error if anything failed.
+pub fn sum_up(results: Vec<Ran>) -> Result<()> {
     let mut sum = Counts::default();
     println!();
     for (name, counts, time, error) in results {
@@ -63,14 +68,20 @@ pub fn run(names: &[&str]) -> Result<()> {
     if sum.failed == 0 { Ok(()) } else { Err(String::new()) }
 }
 
-/// Runs one suite and counts; an error beside the counts says what no runner counted.
-fn run_suite(suite: &Suite, remaining: Duration) -> (Counts, Option<String>) {
+/// Runs one suite, prints what it says, and counts.
+pub fn run_suite(
+    name: &'static str,
+    runner: Runner,
+    limit: Duration,
+    command: impl FnOnce() -> Result<Command>,
+) -> Ran {
+    let start = Instant::now();
+    println!("\n── {name}");
     let mut counts = Counts::default();
-    let limit = suite.limit.min(remaining);
-    let outcome = (suite.command)().and_then(|mut command| {
+    let outcome = command().and_then(|mut command| {
         process::stream(&mut command, limit, |line| {
             println!("{line}");
-            counts.read(suite.runner, line);
+            counts.read(runner, line);
         })
     });
     let (succeeded, error) = match outcome {
@@ -79,13 +90,13 @@ fn run_suite(suite: &Suite, remaining: Duration) -> (Counts, Option<String>) {
         Ok(Outcome::TimedOut) => (false, Some(format!("stopped after {} s", limit.as_secs()))),
         Err(error) => (false, Some(error)),
     };
-    let judged = counts.judged(suite.runner, succeeded);
+    let judged = counts.judged(runner, succeeded);
     let silent = succeeded && counts.passed + counts.failed == 0 && judged.failed > 0;
     let error = error.or_else(|| silent.then(|| "ran no test".to_owned()));
     if let Some(error) = &error {
-        println!("{}: {error}", suite.name);
+        println!("{name}: {error}");
     }
-    (judged, error)
+    (name, judged, start.elapsed(), error)
 }
 
 fn native() -> Result<Command> {
@@ -146,8 +157,7 @@ fn dist() -> Result<Command> {
     Ok(command)
 }
 
-/// `node --test` on the files of a folder. They are named one by one, since Node 20 and 22 read a folder's name differently,
-/// and run one after the other: each starts a browser and trains in it, and machines have as few as two cores.
+/// `node --test` on the files of a folder. They are named one by one, since Node 20 and 22 read a folder's name differently.
 fn node_test(folder: &str) -> Result<Command> {
     let mut files = Vec::new();
     test_files(&root().join(folder), &mut files).map_err(|e| format!("cannot list {folder}: {e}"))?;
@@ -155,9 +165,16 @@ fn node_test(folder: &str) -> Result<Command> {
     if files.is_empty() {
         return Err(format!("{folder} has no *.test.js"));
     }
+    Ok(node_test_of(files, 10 * MINUTE))
+}
+
+/// `node --test` on these files, each test within a limit. The files run one after the other: each may start a browser and train in it, and
+/// machines have as few as two cores.
+pub fn node_test_of(files: impl IntoIterator<Item = PathBuf>, limit: Duration) -> Command {
     let mut command = Command::new("node");
-    command.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-timeout=600000"]).args(files);
-    Ok(prepared(command))
+    command.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+    command.arg(format!("--test-timeout={}", limit.as_millis())).args(files);
+    prepared(command)
 }
 
 fn test_files(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

@@ -50,8 +50,9 @@ impl Lanes for F32x4 {
         #[cfg(not(target_feature = "relaxed-simd"))]
         return self.mul(x).add(y);
     }
-    // The pseudo-minimum and -maximum are one instruction on x86; f32x4.min and .max are eight. With relaxed-simd LLVM makes relaxed ones
-    // of them, which may lose a NaN, and a loss that is none would not be noticed: so there they are spelt as what they mean.
+    // The pseudo-minimum and -maximum are one instruction on x86; f32x4.min and .max are eight. With relaxed-simd LLVM
+    // makes relaxed ones of them, which may lose a NaN, and a loss that is none would not be noticed: so there they are
+    // spelt as what they mean.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         #[cfg(target_feature = "relaxed-simd")]

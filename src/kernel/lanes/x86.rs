@@ -1,7 +1,7 @@
 //! x86-64's vectors: 512 bits with AVX-512, 256 with AVX2 and FMA, else the 128 that every such processor has.
 //!
-//! Which they are is known when compiling (`RUSTFLAGS=-C target-cpu=native`). LLVM does make vectors of plain arrays of floats, but not
-//! reliably: exp became scalar code, twenty times slower.
+//! Which they are is known when compiling (`RUSTFLAGS=-C target-cpu=native`). LLVM does make vectors of plain arrays of
+//! floats, but not reliably: exp became scalar code, twenty times slower.
 
 use super::Lanes;
 use core::arch::x86_64::*;
@@ -112,7 +112,7 @@ impl Lanes for Vector {
 }
 
 impl Vector {
-    /// Halves onto halves, down to one float.
+    /// Combines the upper half of the lanes with the lower one until one float is left.
     #[inline(always)]
     fn fold(self, f: impl Fn(f32, f32) -> f32) -> f32 {
         let mut xs = [0.; Self::LEN];

@@ -18,19 +18,21 @@ pub const fn depth(k: usize) -> usize {
     if k == 0 { 1 } else { k.div_ceil(k.div_ceil(DEPTH)) }
 }
 
-/// The left operand where it lies: element `(i, p)` is `data[i·stride + p]`, or `data[p·stride + i]` if it is taken transposed.
+/// The left operand where it lies: element `(i, p)` is `data[i·stride + p]`, or `data[p·stride + i]` if it is taken
+/// transposed.
 #[derive(Clone, Copy)]
 pub struct Left<'a> {
     pub data: &'a [f32],
     pub stride: usize,
 }
 
-/// The right operand, packed or as it lies. Packed, it is [`depth`] rows of all panels, then the next rows of all panels: the order in which they are read.
+/// The right operand, packed or as it lies. Packed, it is [`depth`] rows of all panels, then the next rows of all
+/// panels: the order in which they are read.
 #[derive(Clone, Copy)]
 pub struct Right<'a> {
     pub(super) data: &'a [f32],
     rows: usize,
-    /// [`depth`] of the rows, for its divisions not to be done at each tile.
+    /// [`depth`] of the rows, kept so that its divisions are not repeated for each tile.
     depth: usize,
     /// Floats from one row of the whole matrix to the next; packed, a row's share of a block.
     stride: usize,
@@ -91,7 +93,7 @@ impl<'a> Block<'a> {
         self.term.right.data.get(start..start + self.depth * width::<V>()).unwrap_or_default()
     }
 
-    /// Panics unless all that a strip of tiles reads is there, so that its loop need not look.
+    /// Panics unless all that a strip of tiles reads lies inside the operands, so that its loop needs no checks.
     pub fn check<V: Lanes, const G: usize, const TRANSPOSED: bool>(&self, j: usize, rows: &Range<usize>) {
         let Self { term: Term { left, right, .. }, p, depth } = *self;
         let (a_row, a_step) = if TRANSPOSED { (1, left.stride) } else { (left.stride, 1) };

@@ -4,7 +4,8 @@ use super::super::lanes::Lanes;
 use super::operand::{depth, width};
 use std::array::from_fn;
 
-/// Packs the `(k, n)` matrix whose element `(p, j)` is `b[p·row_stride + j·column_stride]`: [`depth`] rows of all panels, then the next rows.
+/// Packs the `(k, n)` matrix whose element `(p, j)` is `b[p·row_stride + j·column_stride]`: [`depth`] rows of all
+/// panels, then the next rows.
 pub fn pack<V: Lanes>(b: &[f32], row_stride: usize, column_stride: usize, k: usize, n: usize) -> Vec<f32> {
     let mut panels = Vec::new();
     pack_into::<V>(&mut panels, b, row_stride, column_stride, k, n);

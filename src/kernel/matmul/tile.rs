@@ -6,8 +6,8 @@ use super::pack::pack;
 use std::hint::black_box;
 use std::ops::Range;
 
-/// The most rows of a tile. V8 has 15 vector registers to give: two for the right operand, one for the left, one for each
-/// sum, and without a fused multiply-add one more for the product.
+/// The most rows of a tile. V8 allocates at most 15 vector registers: two for the right operand, one for the left, one
+/// for each sum, and without a fused multiply-add one more for the product.
 const ROWS: usize = if cfg!(target_feature = "avx512f") {
     12
 } else if cfg!(any(target_feature = "relaxed-simd", target_feature = "fma")) {
@@ -15,9 +15,9 @@ const ROWS: usize = if cfg!(target_feature = "avx512f") {
 } else {
     5
 };
-/// Floats of a line of the caches.
+/// Floats in a line of the caches.
 const LINE: usize = 16;
-/// Rows of the left operand that stay in the second-level cache while all panels go by.
+/// Rows of the left operand that stay in the second-level cache while they are multiplied with all panels.
 pub const ROW_BLOCK: usize = 128;
 
 /// `output = start + scale·Σ left·right` over the terms, of sizes `[m, n]`.
@@ -37,7 +37,7 @@ pub fn multiply<V: Lanes, const TRANSPOSED: bool>(
         let tiles = rows.div_ceil(ROWS);
         let height = rows.div_ceil(tiles);
         let middle = first + height * (rows - tiles * (height - 1));
-        // Of few rows several panels at once, or the sums would wait for each other's additions.
+        // With few rows several panels are taken at once: otherwise each addition would wait for the one before it.
         let group = if rows > 2 { 1 } else { 4 / rows };
         for block in first_term.blocks() {
             let start = if block.p == 0 { start } else { Start::Output };
@@ -47,7 +47,7 @@ pub fn multiply<V: Lanes, const TRANSPOSED: bool>(
             while j < n {
                 let panels = if j + group * width::<V>() <= n { group } else { 1 };
                 let columns = j..n.min(j + panels * width::<V>());
-                // For few rows the fetching would be as much work as the product.
+                // With few rows, prefetching would be as much work as the product.
                 let next = if TRANSPOSED || group > 1 { &[] } else { block.panel::<V>(columns.end) };
                 let strip = Strip { block, more, columns, next, stride, scale, start };
                 strip.compute::<V, TRANSPOSED>(height, panels, first..middle, data);
@@ -58,8 +58,8 @@ pub fn multiply<V: Lanes, const TRANSPOSED: bool>(
     }
 }
 
-/// `output = start + scale·leftᵀ·b`, where b lies with its rows `b_stride` apart. It is read in place: packing would cost more than the
-/// product of few rows.
+/// `output = start + scale·leftᵀ·b`, where b lies with its rows `b_stride` apart. It is read in place: packing would
+/// cost more than the product of few rows.
 pub fn multiply_transposed<V: Lanes>(
     left: Left,
     b: &[f32],
@@ -86,7 +86,7 @@ struct Strip<'a> {
     block: Block<'a>,
     more: &'a [Block<'a>],
     columns: Range<usize>,
-    /// The rows of the panel whose turn is next. It's fetched from memory meanwhile.
+    /// The rows of the next panel, which are prefetched while this one is computed with.
     next: &'a [f32],
     /// From one row of the output to the next.
     stride: usize,
@@ -135,8 +135,8 @@ impl Strip<'_> {
 
     /// Tiles of `R` rows and `G` panels: `Σ_p left[i + r][p]·panels[g][p]`, the sums in registers, then into `output`.
     ///
-    /// A function of its own, so that nothing else competes for registers; and one for sums of a single block, which most are, for the
-    /// loop over further ones costs as much as twenty steps.
+    /// A function of its own, so that nothing else competes for registers; and one for sums of a single block, which
+    /// most are, for the loop over further ones costs as much as twenty steps.
     #[inline(never)]
     fn tiles<V: Lanes, const R: usize, const G: usize, const TRANSPOSED: bool, const MORE: bool>(
         &self,
@@ -164,7 +164,7 @@ impl Strip<'_> {
             }
             Start::Output => Some((out.cast_const(), stride)),
         };
-        // WebAssembly has no instruction to prefetch, but a load of which nobody wants the value does the same.
+        // WebAssembly has no prefetch; a volatile load whose result is discarded has the same effect.
         let (mut fetched, a_tiles_share) = (0, next.len().div_ceil(LINE * (rows.len() / R)) * LINE);
         for i in rows.step_by(R) {
             let until = next.len().min(fetched + a_tiles_share);
@@ -185,7 +185,8 @@ impl Strip<'_> {
             if whole {
                 // SAFETY: inside, checked above.
                 let out = unsafe { out.add(i * stride + columns.start) };
-                // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not in registers.
+                // Written out row by row: a loop that LLVM did not unroll would index the sums, and then they are not
+                // in registers.
                 macro_rules! write {
                     ($value:expr; $($r:literal)*) => {{
                         $(if $r < R {
@@ -243,10 +244,11 @@ impl Strip<'_> {
 /// `sums += Σ_q left[i + r][q]·panels[g][q]` over the rows of a block, the panels being those that column `j` begins.
 ///
 /// Two things here are for the machine code that comes out at the end, in V8 above all (seen in its disassembly):
-/// - The loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the use of its sum;
-///   without the exits, to the last of the eight steps, and the operands of all eight would be alive at once, on the stack.
-/// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose constant
-///   offsets no longer fit into the load instructions, and each load costs an addition.
+/// - The loop is unrolled, but may be left after each step. LLVM, when it writes wasm, moves an addition down to the
+///   use of its sum; without the exits, to the last of the eight steps, and the operands of all eight would be alive at
+///   once, on the stack.
+/// - The index is made opaque by `black_box` once in eight steps. Of one that it understands LLVM makes pointers whose
+///   constant offsets no longer fit into the load instructions, and each load costs an addition.
 ///
 /// # Safety
 /// [`Block::check`] has passed for rows `i..i + R` and `j`.

@@ -57,8 +57,8 @@ pub fn package(www: &Path, files: &[PathBuf], to: &Path) -> Result<()> {
 /// Not our own pages, nor what keeps them for a visit without network.
 fn is_packed(path: &Path) -> bool {
     let is_page = path.extension().is_some_and(|extension| extension == "html" || extension == "css");
-    let ours = ["page.js", "language.js", "toggle.js", "offline.js", "sw.js", "icon.svg"].map(Path::new);
-    is_shipped(path) && !path.starts_with("embed") && !ours.contains(&path) && (path.starts_with("vendor") || !is_page)
+    let is_ours = ["embed", "page", "sw.js", "icon.svg"].iter().any(|ours| path.starts_with(ours));
+    is_shipped(path) && !is_ours && (path.starts_with("vendor") || !is_page)
 }
 
 /// Declarations beside every module that can be reached from the ones that are exported.
@@ -68,7 +68,7 @@ fn types(to: &Path) -> Result<()> {
     tsc.current_dir(root()).args(["node_modules/typescript/bin/tsc", "--project", "npm/tsconfig.json", "--outDir"]);
     process::run(tsc.arg(to), 3 * MINUTE)?;
     // JSDoc cannot declare what an element's name means to the document.
-    let element = to.join("element.d.ts");
+    let element = to.join("element/element.d.ts");
     let declared = setup::read(&element)?
         + "declare global {\n    interface HTMLElementTagNameMap {\n        \"lora-lab\": LoraLabElement;\n    }\n}\n";
     fs::write(&element, declared).map_err(|e| format!("cannot write {}: {e}", element.display()))
@@ -155,11 +155,13 @@ mod tests {
     #[test]
     fn modules_and_what_they_load_are_packed_and_pages_are_not() {
         for packed in
-            ["lora-lab.js", "view/dom.js", "pkg/lora_lab_bg.wasm", "vendor/uPlot.min.css", "samples/robot.txt"]
+            ["lora-lab.js", "element/view/dom.js", "pkg/lora_lab_bg.wasm", "vendor/uPlot.min.css", "samples/robot.txt"]
         {
             assert!(is_packed(Path::new(packed)), "{packed}");
         }
-        for not in ["index.html", "page.js", "toggle.js", "embed/frame.js", "sw.js", "vendor.json", "builtins.d.ts"] {
+        for not in
+            ["index.html", "page/page.js", "page/page.css", "embed/frame.js", "sw.js", "vendor.json", "builtins.d.ts"]
+        {
             assert!(!is_packed(Path::new(not)), "{not}");
         }
     }
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn the_sizes_are_those_of_the_addresses_of_all_else_and_of_both() {
         let folder = std::env::temp_dir().join(format!("lora-lab-sizes-{}", std::process::id()));
-        for (index, file) in ADDRESSES.iter().chain(&["other.js", "view/another.js"]).enumerate() {
+        for (index, file) in ADDRESSES.iter().chain(&["other.js", "element/another.js"]).enumerate() {
             let path = folder.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x".repeat(index)).unwrap();

@@ -33,14 +33,14 @@ fn is_kept(file: &Path) -> bool {
     file != Path::new("sw.js") && !file.extension().is_some_and(|extension| extension == "md" || extension == "LICENSE")
 }
 
-/// The page with offline.js. The place for it has to be there once.
+/// The page with page/offline.js. The place for it has to be there once.
 fn registering(html: &str, depth: usize) -> Result<String> {
     let count = html.matches("</head>").count();
     if count != 1 {
         return Err(format!("expected `</head>` once, got it {count} times"));
     }
     let up = "../".repeat(depth);
-    Ok(html.replace("</head>", &format!("  <script type=\"module\" src=\"{up}offline.js\"></script>\n  </head>")))
+    Ok(html.replace("</head>", &format!("  <script type=\"module\" src=\"{up}page/offline.js\"></script>\n  </head>")))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -58,8 +58,8 @@ mod tests {
     #[test]
     fn a_page_registers_from_its_own_depth() {
         let html = "<head><meta>\n  </head><body></body>";
-        assert!(registering(html, 1).unwrap().contains("src=\"../offline.js\"></script>\n  </head>"));
-        assert!(registering(html, 0).unwrap().contains("src=\"offline.js\""));
+        assert!(registering(html, 1).unwrap().contains("src=\"../page/offline.js\"></script>\n  </head>"));
+        assert!(registering(html, 0).unwrap().contains("src=\"page/offline.js\""));
         for wrong in ["<head>", "<head></head></head>"] {
             assert!(registering(wrong, 0).is_err(), "{wrong}");
         }

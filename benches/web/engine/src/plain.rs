@@ -213,7 +213,7 @@ mod tests {
             seed: 5,
             ..TrainConfig::default()
         };
-        lab.begin_training(&lora_lab::lab::Input::Ids(ids.clone()), settings).unwrap();
+        lab.begin_training(None, &lora_lab::lab::Input::Ids(ids.clone()), settings).unwrap();
         let mut plain = PlainGpt2::new(config, &weights, &adapter, 2., learning_rate).unwrap();
         let mut losses = Vec::new();
         for step in 0..6 {

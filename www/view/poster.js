@@ -1,9 +1,0 @@
-/** What stands in the element's place until it is wanted: quiet, of the same size, and started by a click or a key. */
-
-import { h } from "./dom.js";
-
-/** @param {import("../i18n.js").Words} words @param {() => void} open @returns {HTMLElement} */
-export function poster({ t }, open) {
-  const start = h("button", { type: "button", class: "primary", part: "start", click: open }, t("poster.start"));
-  return h("section", { class: "poster card", part: "poster" }, h("h2", {}, t("page.heading")), h("p", { class: "muted" }, t("poster.text")), start);
-}

@@ -204,3 +204,47 @@ onEach("the view `compare` trains by itself; given an adapter's folder it does n
     await site.close();
   }
 });
+
+pageTest("texts with the line ends of Windows are trained on as the text area shows them, and the area is left alone", async (visit) => {
+  const { page } = visit;
+  const lines = "A line of the log.\r\nAnd another one.\r\n".repeat(60);
+  await page.route("**/texts/win.txt", (route) => route.fulfill({ contentType: "text/plain", body: lines }));
+  await embedded(visit, `<lora-lab samples="texts/" sample="win" ${QUICK}></lora-lab>`, async () => {
+    await visit.until((state) => state.phase === "ready" && state.corpus && !state.before.writing);
+    assert.equal((await visit.state()).corpus.text, lines.replaceAll("\r\n", "\n"));
+    const told = await page.evaluate(async (text) => {
+      const element = document.querySelector("lora-lab");
+      await element.useText(text, "win.txt");
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const area = element.shadowRoot.querySelector("textarea");
+      const { get, set } = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value");
+      let times = 0;
+      Object.defineProperty(area, "value", { get() { return get.call(this); }, set(value) { times++; set.call(this, value); } });
+      await element.train();
+      const { corpus, run, settings } = element.state;
+      return { equal: area.value === corpus.text && run.text === corpus.text, carriage: corpus.text.includes("\r"), times, done: run.step === settings.steps };
+    }, lines);
+    assert.deepEqual(told, { equal: true, carriage: false, times: 0, done: true });
+    assert.deepEqual(visit.errors, []);
+  });
+});
+
+pageTest("an adapter whose config is an object is refused by its name, told, and changes nothing", async (visit) => {
+  const { page } = visit;
+  await embedded(visit, `<lora-lab view="compact" ${QUICK}></lora-lab>`, async () => {
+    await visit.until((state) => state.phase === "ready" && state.corpus && !state.before.writing);
+    const told = await page.evaluate(async () => {
+      const element = document.querySelector("lora-lab");
+      await element.train();
+      const { safetensors, config } = await element.exportAdapter();
+      const failed = [];
+      element.addEventListener("lora-failed", ({ detail }) => failed.push(detail.code));
+      const said = await element.importAdapter({ safetensors, config: JSON.parse(config) }).then(() => "taken", ({ code, message }) => `${code}: ${message}`);
+      const { adapter, phase, run } = element.state;
+      const names = (await element.lab.adapters()).map(({ name }) => name);
+      return { said, failed, source: adapter.source, phase, over: run.over, names };
+    });
+    assert.match(told.said, /^config: .*config/);
+    assert.deepEqual({ ...told, said: "" }, { said: "", failed: ["config"], source: "trained", phase: "done", over: false, names: ["at work 1"] });
+  });
+});

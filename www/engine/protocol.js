@@ -42,7 +42,7 @@ export class LabError extends Error {
 
 /** Codes that are JavaScript's, not the core's. */
 export const CODES = Object.freeze({
-  aborted: "aborted", // inside the protocol only: the caller sees signal.reason
+  aborted: "aborted", // in the protocol: the caller sees signal.reason. From the page: a text was given up for another one
   config: "config", // an option makes no sense; the core's own code for the same
   disposed: "disposed", // the lab was disposed of
   fetch: "fetch", // a file could not be fetched

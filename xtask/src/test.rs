@@ -26,7 +26,7 @@ const SUITES: [Suite; 7] = [
     Suite { name: "wasm", runner: Runner::Cargo, limit: MINUTE.saturating_mul(25), command: wasm },
     Suite { name: "wasm-relaxed", runner: Runner::Cargo, limit: MINUTE.saturating_mul(25), command: wasm_relaxed },
     Suite { name: "types", runner: Runner::Whole, limit: MINUTE.saturating_mul(3), command: types },
-    Suite { name: "js", runner: Runner::Node, limit: MINUTE.saturating_mul(8), command: js },
+    Suite { name: "js", runner: Runner::Node, limit: MINUTE.saturating_mul(15), command: js },
     Suite { name: "page", runner: Runner::Node, limit: MINUTE.saturating_mul(20), command: page },
     Suite { name: "dist", runner: Runner::Node, limit: MINUTE.saturating_mul(8), command: dist },
 ];

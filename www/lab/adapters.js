@@ -168,15 +168,11 @@ export class Adapters {
 
   async #opened() {
     const { closing } = this.#session;
-    const shelf = await this.#open(undefined, (shelf) => this.#follow(shelf));
+    // Another element or tab has changed the shelf; the adapter that speaks here may have been deleted there.
+    const shelf = await this.#open(undefined, (shelf) => this.#tell(shelf));
     if (closing.aborted) shelf.close();
     else closing.addEventListener("abort", () => shelf.close());
     return shelf;
-  }
-
-  /** Another element or tab has changed the shelf; the adapter that speaks here may have been deleted there. @param {Shelf} shelf */
-  #follow(shelf) {
-    this.#tell(shelf);
   }
 
   /** @param {(shelf: Shelf) => Promise<News>} change */

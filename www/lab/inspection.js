@@ -118,7 +118,7 @@ export function watchTokens(session) {
  * The text to read now, if none is being written: the adapter's if there is one and it is selected, else the base's. The adapter that
  * speaks reads it, which may not be the one that wrote it.
  * @param {State} state
- * @returns {{ key: string, text: string, side: Side, speaker: Speaker | undefined } | undefined}
+ * @returns {{ key: string, text: string, side: Side } | undefined}
  */
 export function readable(state) {
   const { busy, phase, looks, before, after, settings } = state;
@@ -127,5 +127,5 @@ export function readable(state) {
   const { prompt, text } = { before, after }[side];
   const whose = speaker(state);
   if (!text) return undefined;
-  return { side, text: prompt + text, speaker: whose, key: JSON.stringify([side, prompt, text, whose?.key, whose?.step, settings.strength]) };
+  return { side, text: prompt + text, key: JSON.stringify([side, prompt, text, whose?.key, whose?.step, settings.strength]) };
 }
